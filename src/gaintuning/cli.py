@@ -1,0 +1,238 @@
+"""The command line: what may be asked for. The work is in `commands`, loaded when it is needed."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import lazy_loader
+import typer
+
+commands = lazy_loader.load("gaintuning.commands", suppress_warning=True)
+pretraining = lazy_loader.load("gaintuning.pretraining", suppress_warning=True)
+pretrain_command = lazy_loader.load("gaintuning.pretrain_command", suppress_warning=True)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Denoise images with a network that adapts itself to each of them (GainTuning).",
+)
+
+Network = Annotated[
+    str,
+    typer.Option(help="A name that 'gaintuning networks' lists, or a .safetensors or .pt file."),
+]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1 ...")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+
+
+@app.command()
+def denoise(
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            help="PNG, JPEG, TIFF, OME-TIFF or NPY files; patterns such as '*.tif' too."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The denoised file, or for several images a folder for them."
+        ),
+    ],
+    network: Network = "unet-bias-free",
+    noise: Annotated[
+        str,
+        typer.Option(
+            help="auto, gaussian:SIGMA or poisson:GAIN, in the units of the image's intensities."
+        ),
+    ] = "auto",
+    intensity_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range",
+            metavar="LOW HIGH",
+            help="The intensities that map to 0 and 1; by default 0 255 for 8-bit images, 0 1 for "
+            "floats that lie there, else found from the image.",
+        ),
+    ] = None,
+    objective: Annotated[
+        Literal["auto", "sure", "blind-spot", "noise-resampling"],
+        typer.Option(help="The loss that tuning minimises."),
+    ] = "auto",
+    axes: Annotated[
+        str | None,
+        typer.Option(help="A letter per axis, as in TYX, ZYX, CYX or YXS, if the file is wrong."),
+    ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune/--no-tune", help="Adapt the network, or use it as it is.")
+    ] = True,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page to look at: an .html file, or for several images a folder."
+        ),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    force: Force = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Denoise image files: adapt a pre-trained network to each, without a clean image."""
+    _run(
+        lambda: commands.denoise_files(
+            images,
+            output,
+            commands.Request(
+                network=network,
+                noise=noise,
+                intensity_range=intensity_range,
+                objective=objective,
+                axes=axes,
+                tune=tune,
+                seed=seed,
+                device=device,
+            ),
+            report=report,
+            force=force,
+            as_json=as_json,
+            quiet=quiet,
+        )
+    )
+
+
+@app.command()
+def info(
+    file: Annotated[Path, typer.Argument(help="An image, or the file of a network.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Tell what is in a file: size, axes, intensities and noise, or a network's card."""
+    _run(lambda: commands.describe(file, as_json=as_json))
+
+
+@app.command()
+def networks() -> None:
+    """List the pre-trained networks on board."""
+    _run(lambda: commands.list_networks())
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the images and the report.")
+    ] = Path("gaintuning-demo"),
+    sigma: Annotated[
+        float, typer.Option(help="Level of the noise to add, for intensities from 0 to 255.")
+    ] = 50.0,
+    network: Network = "unet-bias-free",
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Add noise to a photograph, denoise it, and compare with the original."""
+    _run(
+        lambda: commands.demonstrate(
+            output, sigma=sigma, network=network, seed=seed, device=device, quiet=quiet
+        )
+    )
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A published .pt checkpoint.")],
+    target: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
+    training_set: Annotated[
+        str | None, typer.Option(help="What it was trained on, for the card.")
+    ] = None,
+    sigma: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Range of noise, for intensities from 0 to 255."),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
+    force: Force = False,
+) -> None:
+    """Turn a published checkpoint into safetensors with a card."""
+    _run(
+        lambda: commands.convert_network(
+            source, target, training_set=training_set, sigma=sigma, licence=licence, force=force
+        )
+    )
+
+
+@app.command()
+def pretrain(
+    architecture: Annotated[
+        Literal["dncnn", "bfcnn", "unet", "unet-bias-free", "blind-spot"],
+        typer.Argument(help="The network to train."),
+    ],
+    images: Annotated[Path, typer.Argument(help="A folder of clean images.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .safetensors file to write.")],
+    residual: Annotated[
+        bool, typer.Option("--residual", help="For a UNet: predict the noise, not the image.")
+    ] = False,
+    channels: Annotated[
+        Literal["gray", "color"], typer.Option(help="Train on gray or on color images.")
+    ] = "gray",
+    sigma: Annotated[
+        tuple[float, float],
+        typer.Option(metavar="LOW HIGH", help="Range of noise, for intensities from 0 to 255."),
+    ] = (0.0, 55.0),
+    patch: Annotated[int, typer.Option(help="Side of the training patches in pixels.")] = 64,
+    batch: Annotated[int, typer.Option(help="Patches in a step.")] = 16,
+    steps: Annotated[int, typer.Option(help="Number of steps.")] = 20_000,
+    rate: Annotated[float, typer.Option(help="Peak rate of Adam.")] = 1e-3,
+    seed: Seed = 0,
+    device: Device = "auto",
+    devices: Annotated[int, typer.Option(help="How many devices to train on.")] = 1,
+    training_set: Annotated[
+        str | None, typer.Option(help="Name of the images, for the card; else the folder's.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "unknown",
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network on a folder of clean images; a run that was stopped goes on."""
+    _run(
+        lambda: pretrain_command.pretrain_network(
+            architecture,
+            images,
+            output,
+            residual=residual,
+            color=channels == "color",
+            recipe=pretraining.Recipe(
+                sigma=(sigma[0] / 255, sigma[1] / 255),
+                patch=patch,
+                batch=batch,
+                steps=steps,
+                rate=rate,
+                seed=seed,
+            ),
+            device=device,
+            devices=devices,
+            training_set=training_set,
+            licence=licence,
+            force=force,
+            quiet=quiet,
+        )
+    )
+
+
+def _run(command: Callable[[], None]) -> None:
+    """Run a command; whatever the user can mend is one line and exit status 2."""
+    try:
+        command()
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+        _fail(str(error) or "out of memory")
+    except KeyboardInterrupt:
+        print("gaintuning: stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _fail(message: str) -> NoReturn:
+    print("gaintuning:", " ".join(message.split()), file=sys.stderr)
+    raise typer.Exit(2)

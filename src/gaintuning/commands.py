@@ -1,0 +1,350 @@
+"""What each command does: files in, files and a few lines of text out."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress as Bars
+from rich.table import Table
+from skimage import data
+
+from gaintuning import zoo
+from gaintuning._types import Progress
+from gaintuning.denoising import Array, Denoised, ObjectiveName, denoise, estimate_noise
+from gaintuning.files import Image, check_output, read_image, write_image
+from gaintuning.metrics import psnr
+from gaintuning.networks.checkpoint import Card, load_network, save_network
+from gaintuning.noise import Gaussian, Noise, parse_noise
+from gaintuning.planes import split_planes
+from gaintuning.report import check_report, write_report
+from gaintuning.scaling import find_range
+from gaintuning.validate import check_pixels
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to do with each image: the options of `gaintuning denoise`."""
+
+    network: str
+    noise: str
+    intensity_range: tuple[float, float] | None
+    objective: ObjectiveName
+    axes: str | None
+    tune: bool
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to denoise, and where to."""
+
+    source: Path
+    target: Path
+    report: Path | None
+
+
+def denoise_files(
+    images: Sequence[Path],
+    output: Path,
+    request: Request,
+    *,
+    report: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Denoise each file; of several, one that fails is told of and does not stop the others."""
+    jobs = plan(images, output, report)
+    noise = parse_noise(request.noise)
+    zoo.load(request.network)
+    records: list[dict[str, Any]] = []
+    failures: list[str] = []
+    with progress_bars(quiet or as_json) as bar:
+        for job in jobs:
+            try:
+                result = _denoise_file(job, request, noise, force, bar(job.source.name))
+            except (ValueError, TypeError, OSError) as error:
+                if len(jobs) == 1:
+                    raise
+                failures.append(f"{job.source}: {error}")
+                continue
+            records.append(_record(job, result))
+            if not quiet and not as_json:
+                print(_summary(job, result))
+    if as_json:
+        print(json.dumps(records, indent=2))
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(jobs)} images failed: " + "; ".join(failures))
+
+
+def plan(images: Sequence[Path], output: Path, report: Path | None) -> list[Job]:
+    """Which file becomes which: one image a file or into a folder, several into a folder."""
+    sources: list[Path] = []
+    for image in images:
+        matches = [] if image.exists() else _matches(image)
+        sources.extend(matches or [image])
+    several = len(sources) > 1
+    if several and (output.suffix and not output.is_dir()):
+        raise ValueError(
+            f"{len(sources)} images need a folder to go to, and {output} names a file; give a "
+            "folder with --output"
+        )
+    if several:
+        for folder in (output, report):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    for source in sources:
+        suffix = ".png" if source.suffix.lower() in (".jpg", ".jpeg") else ""
+        name = source.stem + suffix if suffix else source.name
+        target = output / name if several or output.is_dir() else output
+        page = report
+        if report is not None and (several or report.is_dir()):
+            page = report / f"{source.stem}.html"
+        jobs.append(Job(source, target, page))
+    for job in jobs:
+        if job.target.resolve() == job.source.resolve():
+            raise ValueError(f"{job.target} is the noisy image itself; give another --output")
+    targets = [job.target for job in jobs]
+    for target in targets:
+        if targets.count(target) > 1:
+            raise ValueError(
+                f"several images would be written to {target}; denoise them into separate folders"
+            )
+    return jobs
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """The files that a pattern such as '*.tif' means where the shell has not expanded it."""
+    anchor = Path(pattern.anchor)
+    return sorted(anchor.glob(str(pattern.relative_to(anchor))))
+
+
+def _denoise_file(
+    job: Job, request: Request, noise: Noise | None, force: bool, progress: Progress
+) -> Denoised[Array]:
+    image = read_image(job.source)
+    if request.axes:
+        image = replace(image, axes=request.axes.upper())
+    check_pixels(image.pixels, image.axes)
+    check_output(job.target, image, overwrite=force)
+    if job.report is not None:
+        check_report(job.report, overwrite=force)
+    result = denoise(
+        image.pixels,
+        axes=image.axes,
+        network=request.network,
+        noise=noise or "auto",
+        intensity_range=request.intensity_range,
+        objective=request.objective,
+        tune=request.tune,
+        seed=request.seed,
+        device=request.device,
+        progress=progress,
+    )
+    write_image(job.target, replace(image, pixels=result.image), overwrite=force)
+    if job.report is not None:
+        write_report(
+            job.report,
+            image.pixels,
+            result,
+            title=job.source.name,
+            command=shlex.join(["gaintuning", *sys.argv[1:]]),
+            overwrite=force,
+        )
+    return result
+
+
+def _summary(job: Job, result: Denoised[Array]) -> str:
+    lines = [f"{job.source} -> {job.target} in {result.seconds:.1f} s by {result.network}"]
+    for channel, found in enumerate(result.adaptations):
+        if len(result.adaptations) > 1:
+            lines.append(f"  channel {channel}")
+        given = "estimated" if found.noise_was_estimated else "given"
+        low, high = found.intensity_range.low, found.intensity_range.high
+        lines.append(f"  noise: {found.noise} ({given}), intensities {low:g} to {high:g}")
+        lines.append(f"  {found.verdict}")
+    return "\n".join(lines)
+
+
+def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:
+    return {
+        "input": str(job.source),
+        "output": str(job.target),
+        "report": str(job.report) if job.report else None,
+        "network": result.network,
+        "shape": list(result.image.shape),
+        "axes": result.axes,
+        "dtype": str(result.image.dtype),
+        "seconds": round(result.seconds, 3),
+        "channels": [
+            {
+                "noise": {"model": type(found.noise).__name__.lower(), **vars(found.noise)},
+                "noise_was_estimated": found.noise_was_estimated,
+                "range": [found.intensity_range.low, found.intensity_range.high],
+                "objective": found.objective or None,
+                "accepted": found.accepted,
+                "risk": asdict(found.risk) if found.risk else None,
+            }
+            for found in result.adaptations
+        ],
+    }
+
+
+def describe(file: Path, *, as_json: bool) -> None:
+    """Print what an image file or a network file holds."""
+    if file.suffix.lower() in (".safetensors", ".pt"):
+        network, card = load_network(file)
+        facts = asdict(card) | {"parameters": sum(p.numel() for p in network.parameters())}
+    else:
+        facts = _image_facts(read_image(file))
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            print(f"{name:{width}}  {value}")
+
+
+def _image_facts(image: Image) -> dict[str, Any]:
+    pixels = image.pixels
+    facts: dict[str, Any] = {
+        "axes": image.axes,
+        "shape": " x ".join(map(str, pixels.shape)),
+        "dtype": str(pixels.dtype),
+        "pixel size": image.pixel_size_text or "not stated",
+        "intensities": f"{pixels.min():g} to {pixels.max():g}, mean {pixels.mean():g}",
+    }
+    try:
+        check_pixels(pixels, image.axes)
+        channels = split_planes(pixels, image.axes)
+        for index, planes in enumerate(channels):
+            found = find_range(planes)
+            which = f" of channel {index}" if len(channels) > 1 else ""
+            facts["range" + which] = f"{found.low:g} to {found.high:g} map to 0 and 1"
+            facts["noise" + which] = f"{estimate_noise(planes)} (estimated)"
+    except (ValueError, TypeError) as error:
+        facts["cannot be denoised"] = str(error)
+    return facts
+
+
+def list_networks() -> None:
+    """Print a table of the networks on board."""
+    table = Table("name", "architecture", "parameters", "trained on", "sigma / 255", "licence")
+    for name in zoo.names():
+        network, card = zoo.load(name)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        arguments = ", ".join(f"{key}={value}" for key, value in card.arguments.items())
+        levels = "{:.0f} to {:.0f}".format(*(255 * s for s in card.sigma)) if card.sigma else "?"
+        table.add_row(
+            name,
+            f"{card.architecture}({arguments})",
+            f"{parameters:,}",
+            card.training_set,
+            levels,
+            card.licence,
+        )
+    Console().print(table)
+
+
+def demonstrate(
+    output: Path, *, sigma: float, network: str, seed: int, device: str, quiet: bool
+) -> None:
+    """Denoise a photograph with added noise, and tell how far each image is from the original."""
+    clean = torch.from_numpy(data.camera()).double()
+    rng = torch.Generator().manual_seed(seed)
+    noisy = Gaussian(sigma).sample(clean, rng)
+    output.mkdir(parents=True, exist_ok=True)
+    with progress_bars(quiet) as bar:
+        result = denoise(
+            noisy,
+            intensity_range=(0, 255),
+            network=network,
+            seed=seed,
+            device=device,
+            progress=bar("photograph"),
+        )
+    stages = {
+        "clean": clean,
+        "noisy": noisy,
+        "pre-trained": result.pretrained,
+        "tuned": result.image,
+    }
+    for name, image in stages.items():
+        bounded = image.clamp(0, 255)
+        pixels = bounded.round().to(torch.uint8).numpy()
+        write_image(output / f"{name}.png", Image(pixels, "YX"), overwrite=True)
+        if name != "clean" and not quiet:
+            print(f"{name:12} {psnr(bounded, clean, data_range=255):6.2f} dB")
+    page = output / "report.html"
+    as_arrays = replace(result, image=result.image.numpy(), pretrained=result.pretrained.numpy())
+    write_report(
+        page,
+        noisy.numpy(),
+        as_arrays,
+        title="A photograph with added noise",
+        command=shlex.join(["gaintuning", *sys.argv[1:]]),
+        overwrite=True,
+    )
+    if not quiet:
+        print(f"noise: {result.adaptations[0].noise} (estimated; {sigma:g} was added)")
+        print(result.adaptations[0].verdict)
+        print(f"The images and a report are in {output}; open {page}")
+
+
+def convert_network(
+    source: Path,
+    target: Path,
+    *,
+    training_set: str | None,
+    sigma: tuple[float, float] | None,
+    licence: str | None,
+    force: bool,
+) -> None:
+    """Write a published checkpoint as safetensors; what is stated goes before what is found."""
+    check_network_output(target, force)
+    network, card = load_network(source)
+    stated: dict[str, Any] = {"training_set": training_set, "licence": licence}
+    stated["sigma"] = (sigma[0] / 255, sigma[1] / 255) if sigma else None
+    card = replace(card, **{name: value for name, value in stated.items() if value})
+    save_network(network, card, target)
+    print(f"{source} -> {target}: {_card_line(card)}")
+
+
+def _card_line(card: Card) -> str:
+    levels = "sigma {:.0f} to {:.0f}".format(*(255 * s for s in card.sigma)) if card.sigma else ""
+    return ", ".join(filter(None, [card.architecture, card.training_set, levels, card.licence]))
+
+
+def check_network_output(target: Path, force: bool) -> None:
+    """Raise unless a network can be written there."""
+    if target.suffix != ".safetensors":
+        raise ValueError(f"{target} is no .safetensors file; give a name that ends so")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {target.parent}; make it first")
+    if target.exists() and not force:
+        raise FileExistsError(f"{target} exists; give another name, or --force to replace it")
+
+
+@contextmanager
+def progress_bars(quiet: bool) -> Iterator[Callable[[str], Progress]]:
+    """A function that opens a bar on the terminal; bars go when all is done."""
+    with Bars(console=Console(stderr=True), transient=True, disable=quiet) as bars:
+
+        def bar(label: str) -> Progress:
+            task = bars.add_task(label, total=None)
+
+            def show(done: int, total: int) -> None:
+                bars.update(task, completed=done, total=total)
+
+            return show
+
+        yield bar

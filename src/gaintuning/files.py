@@ -1,0 +1,297 @@
+"""Images in files: what is read can be denoised and written with its axes, dtype and pixel size."""
+
+import math
+import os
+import re
+import secrets
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import imagecodecs
+import numpy as np
+from imageio.v3 import imread
+from numpy.typing import NDArray
+
+from gaintuning.tiff import check_ome, read_tiff, write_ome, write_tiff
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")
+
+_JPEG = (".jpg", ".jpeg")
+_OME = (".ome.tif", ".ome.tiff")
+_AXES = re.compile(r"(?!.*(.).*\1)[TZC]*YXS?")
+_DTYPES = tuple(np.dtype(name) for name in ("float16", "float32", "float64"))
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """What a file says of an image.
+
+    Parameters
+    ----------
+    pixels : integers of any size, or float16, float32 or float64.
+    axes : a letter for each axis of `pixels`: none or some of T, Z and C in any order, then Y and
+        X, then S (samples: gray and alpha, or red, green, blue and perhaps alpha) or not.
+    pixel_size : the length of a pixel along Z, Y and X, each with its unit; without those unknown.
+
+    Raises
+    ------
+    ValueError : the axes do not fit, the pixels are none, a mask, complex or no numbers, or a
+        pixel size is no length.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> movie = Image(np.zeros((9, 64, 64), np.uint16), "TYX", {"Y": (0.1, "µm"), "X": (0.1, "µm")})
+    >>> replace(movie, pixels=movie.pixels + 1).axes
+    'TYX'
+    """
+
+    pixels: NDArray[Any]
+    axes: str
+    pixel_size: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.pixels.shape, self.pixels.dtype
+        if dtype.kind == "b":
+            raise ValueError("a mask of true and false has no noise; give the image it came from")
+        if dtype.kind == "c":
+            raise ValueError(
+                f"the pixels are complex ({dtype}); give the modulus, or the real and the "
+                "imaginary part as two images"
+            )
+        if dtype.kind not in "iu" and dtype not in _DTYPES:
+            raise ValueError(
+                f"the pixels are {dtype}, but must be integers, float16, float32 or float64; "
+                "convert them to float32"
+            )
+        if not _AXES.fullmatch(self.axes) or len(self.axes) != len(shape):
+            raise ValueError(
+                f"axes {self.axes!r} for pixels of shape {shape}; needed is a letter an axis: any "
+                "of T, Z and C, then YX or YXS; reorder or split the image"
+            )
+        if 0 in shape:
+            raise ValueError(f"there are no pixels in an image of shape {shape}; give another")
+        if self.axes.endswith("S") and shape[-1] not in (2, 3, 4):
+            raise ValueError(
+                f"{shape[-1]} samples a pixel, but S has 2 to 4; name other channels C and put "
+                "them before Y and X"
+            )
+        for axis, (length, unit) in self.pixel_size.items():
+            if axis not in ("Z", "Y", "X") or not 0 < length < math.inf:
+                raise ValueError(
+                    f"a pixel size of {length} {unit} along {axis!r}; needed is a length above 0 "
+                    "along Z, Y or X; leave out what is unknown"
+                )
+
+
+def read_image(path: Path) -> Image:
+    """Read a PNG, JPEG, TIFF (plain, ImageJ or OME) or NPY file.
+
+    Palettes and bits of a PNG become 8-bit samples, and its alpha is the last sample. A JPEG is
+    turned as its EXIF orientation says. Of several series in a TIFF the largest is read, and axes
+    that it does not name are, from the last to the first, those free of Z, T and C; its color map
+    is taken for a display's and left out. ImageJ and OME do not tell axes of length 1 from axes
+    that are not there, so these are dropped. An NPY has axes YX, ZYX or TZYX, but YXS if it is
+    three-dimensional uint8 or uint16 with a last axis of 3 or 4.
+
+    Raises
+    ------
+    OSError : there is no such file, it is a folder, or it may not be read.
+    ValueError : the file is empty, damaged or of an unknown format, or holds no image (see Image).
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> np.save(folder / "stack.npy", np.zeros((5, 32, 32), np.float32))
+    >>> read_image(folder / "stack.npy").axes
+    'ZYX'
+    """
+    with _one_sentence(path, "could not be read", "check its permissions and the disk"):
+        _check_input(path)
+        pixels, axes, pixel_size = _decode(path)
+    native = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+    try:
+        return Image(native, axes, pixel_size)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be denoised: {error}") from None
+
+
+def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
+    """Write an image in the format of the name's suffix, whole or not at all.
+
+    .tif and .tiff are ImageJ hyperstacks where ImageJ can hold the image, and else plain TIFF;
+    .ome.tif and .ome.tiff are OME-TIFF. Both keep dtype, axes and pixel size. .png keeps uint8 and
+    uint16 planes, .npy the pixels alone.
+
+    Raises
+    ------
+    ValueError, OSError : as for check_output; or the file could not be written, and then what was
+        there before is unharmed.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "plane.png"
+    >>> write_image(path, Image(np.full((32, 32), 700, np.uint16), "YX"))
+    >>> int(read_image(path).pixels.max())
+    700
+    """
+    check_output(path, image, overwrite=overwrite)
+    target = _behind_links(path)
+    temporary = _temporary_in(target.parent)
+    try:
+        with temporary.open("xb") as file:
+            _encode(file, path, image)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise type(error)(
+            f"{path} could not be written ({error.strerror or error}); make room there, or write "
+            "to another folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path, image: Image, *, overwrite: bool) -> None:
+    """Find out, before any work, whether `write_image` will be able to write such an image.
+
+    Raises
+    ------
+    ValueError : the suffix is unknown, or its format cannot hold the image.
+    OSError : the folder is missing or cannot be written to, or `path` is a folder, or it exists
+        and `overwrite` is false.
+
+    Examples
+    --------
+    >>> check_output(Path("a.png"), Image(np.zeros((8, 8), np.float32), "YX"), overwrite=False)
+    Traceback (most recent call last):
+    ValueError: a.png: PNG holds 8- and 16-bit integers, not float32; write a .tif or .npy
+    """
+    _check_format(path, image)
+    target = _behind_links(path)
+    with _one_sentence(path, "cannot be written", "give another name or folder"):
+        if target.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; give the name of a file in it")
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"{path} has no folder to be in; make {target.parent} first")
+        if target.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; give another name, or --force to overwrite it")
+        # tried and not asked for, as os.access grants root everything
+        probe = _temporary_in(target.parent)
+        probe.open("xb").close()
+        probe.unlink()
+
+
+@contextmanager
+def _one_sentence(path: Path, trouble: str, cure: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # a sentence of this module
+            raise
+        raise type(error)(f"{path} {trouble} ({error.strerror}); {cure}") from error
+
+
+def _check_input(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; check the name and the folder")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give one of the images in it")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(
+            f"{path} has the suffix {path.suffix!r}, but {', '.join(SUFFIXES)} are read; convert "
+            "it to .tif"
+        )
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty (0 bytes); copy or export it again")
+
+
+def _decode(path: Path) -> tuple[NDArray[Any], str, Mapping[str, tuple[float, str]]]:
+    suffix = path.suffix.lower()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if suffix in (".tif", ".tiff"):
+                return read_tiff(path)
+            if suffix == ".npy":
+                with path.open("rb") as file:
+                    pixels = np.lib.format.read_array(file, allow_pickle=False)
+                return pixels, _axes_of_array(pixels), {}
+            pixels = _read_jpeg(path) if suffix in _JPEG else _read_png(path)
+            return pixels, "YXS" if pixels.ndim == 3 else "YX", {}
+    except Exception as error:  # decoders raise whatever they met, from struct.error to IndexError
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path} is damaged, cut short or no {suffix} file at all ({reason}); copy or export "
+            "it again"
+        ) from error
+
+
+def _read_png(path: Path) -> NDArray[Any]:
+    return imagecodecs.png_decode(path.read_bytes())
+
+
+def _read_jpeg(path: Path) -> NDArray[Any]:
+    # not imagecodecs: libjpeg by itself makes up what a cut file lacks
+    pixels = imread(path, plugin="pillow", index=0, rotate=True)
+    if pixels.shape[2:] == (4,):  # CMYK, as a JPEG has no alpha
+        return imread(path, plugin="pillow", index=0, rotate=True, mode="RGB")
+    return pixels
+
+
+def _axes_of_array(pixels: NDArray[Any]) -> str:
+    if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and pixels.dtype.name in ("uint8", "uint16"):
+        return "YXS"
+    return "TZYX"[-pixels.ndim :]
+
+
+def _check_format(path: Path, image: Image) -> None:
+    suffix, dtype = path.suffix.lower(), image.pixels.dtype
+    if suffix in _JPEG:
+        raise ValueError(f"{path}: JPEG would add losses of its own; write a .png or .tif")
+    if suffix not in SUFFIXES:
+        known = ", ".join(known for known in SUFFIXES if known not in _JPEG)
+        raise ValueError(f"{path} has the suffix {path.suffix!r}; needed is one of {known}")
+    if suffix == ".png" and dtype.name not in ("uint8", "uint16"):
+        raise ValueError(
+            f"{path}: PNG holds 8- and 16-bit integers, not {dtype}; write a .tif or .npy"
+        )
+    if suffix == ".png" and image.axes not in ("YX", "YXS"):
+        raise ValueError(
+            f"{path}: PNG holds one plane, not a stack of axes {image.axes}; write a .tif or .npy"
+        )
+    if path.name.lower().endswith(_OME):
+        try:
+            check_ome(image.pixels, image.axes, image.pixel_size)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+def _encode(file: BinaryIO, path: Path, image: Image) -> None:
+    name = path.name.lower()
+    if name.endswith(".png"):
+        file.write(imagecodecs.png_encode(np.ascontiguousarray(image.pixels)))
+    elif name.endswith(".npy"):
+        np.lib.format.write_array(file, image.pixels, allow_pickle=False)
+    elif name.endswith(_OME):
+        write_ome(file, image.pixels, image.axes, image.pixel_size)
+    else:
+        write_tiff(file, image.pixels, image.axes, image.pixel_size)
+
+
+def _behind_links(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _temporary_in(folder: Path) -> Path:
+    # opened by the caller, as tempfile would leave a file that only its owner may read
+    return folder / f".gaintuning-{secrets.token_hex(8)}"

@@ -1,0 +1,63 @@
+"""An image of any axes as channels of planes, and back."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+ORDER = "CTZSYX"
+
+
+def default_axes(shape: tuple[int, ...]) -> str:
+    """The likely meaning of an array's axes.
+
+    Examples
+    --------
+    >>> default_axes((64, 64)), default_axes((64, 64, 3)), default_axes((9, 64, 64))
+    ('YX', 'YXS', 'ZYX')
+    """
+    if len(shape) == 3 and shape[-1] in (3, 4) and shape[0] > 4:
+        return "YXS"
+    return "TZYX"[-len(shape) :]
+
+
+def split_planes(pixels: NDArray[np.generic], axes: str) -> NDArray[np.generic]:
+    """View an image as (channels, planes, samples, height, width), without its alpha.
+
+    Examples
+    --------
+    >>> split_planes(np.zeros((5, 2, 64, 48)), "TCYX").shape
+    (2, 5, 1, 64, 48)
+    """
+    ordered = _in_order(pixels, axes)
+    c, t, z, s, y, x = ordered.shape
+    return ordered[..., : _colors(s), :, :].reshape(c, t * z, _colors(s), y, x)
+
+
+def join_planes(
+    channels: NDArray[np.floating], like: NDArray[np.generic], axes: str
+) -> NDArray[np.generic]:
+    """The inverse of `split_planes`, in the shape and dtype of `like`, with its alpha.
+
+    Integers are rounded and kept within what their type can hold.
+    """
+    joined = like.copy()
+    ordered = _in_order(joined, axes)
+    c, t, z, s, y, x = ordered.shape
+    values = channels.reshape(c, t, z, _colors(s), y, x)
+    if like.dtype.kind in "iu":
+        limits = np.iinfo(np.dtype(like.dtype.str))
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    ordered[..., : _colors(s), :, :] = values.astype(like.dtype)
+    return joined
+
+
+def _in_order(pixels: NDArray[np.generic], axes: str) -> NDArray[np.generic]:
+    """A view with all six axes, those that are missing one long."""
+    missing = [letter for letter in ORDER if letter not in axes]
+    view = pixels[(..., *[np.newaxis] * len(missing))]
+    letters = axes + "".join(missing)
+    return view.transpose([letters.index(letter) for letter in ORDER])
+
+
+def _colors(samples: int) -> int:
+    """How many samples of a pixel are colors: the last of 2 or 4 is alpha."""
+    return samples - 1 if samples in (2, 4) else samples

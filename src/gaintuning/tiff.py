@@ -1,0 +1,259 @@
+"""TIFF as microscopes and ImageJ write it: axes and pixel size in their three dialects."""
+
+import logging
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from threading import get_ident
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+PixelSize = Mapping[str, tuple[float, str]]
+
+# the units of length that have a symbol in OME, in centimetres
+_CENTIMETRES = {
+    "pm": 1e-10, "Å": 1e-8, "nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "in": 2.54, "m": 100.0
+}  # fmt: skip
+_SYMBOLS = {
+    "um": "µm", "micron": "µm", "microns": "µm", "\\u00B5m": "µm", "\N{GREEK SMALL LETTER MU}m": "µm",
+    "inch": "in", "inches": "in", "\\u00C5": "Å", "angstrom": "Å", "Angstrom": "Å",
+}  # fmt: skip
+_IMAGEJ_NAMES = {"µm": "um", "in": "inch", "Å": "Angstrom"}
+_NO_LENGTHS = ("", "pixel", "pixels", "reference frame")
+_RESOLUTION_UNITS = {2: "in", 3: "cm"}
+
+_IMAGEJ_DTYPES = ("uint8", "uint16", "int16", "float32")
+_OME_DTYPES = (
+    "int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64"
+)  # fmt: skip
+_FIRST_PRIVATE_TAG = 32768
+_LARGEST = 2**32 - 1
+
+
+def read_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize]:
+    """The largest series of a TIFF: its pixels, their axes, and the pixel size as far as known.
+
+    Raises
+    ------
+    Exception : tifffile's, of any class, for a file that it cannot make out.
+    ValueError : pages are missing, or there are more than three axes besides Y, X and S.
+    """
+    with _complaints() as complaints, tifffile.TiffFile(path) as tiff:
+        series = max(tiff.series, key=lambda series: series.size)
+        if any(page is None for page in series.pages):
+            raise ValueError("some of its planes are missing, or in files that are not there")
+        pixels = series.asarray()
+        pixel_size = _pixel_size(tiff, series)
+    for complaint in complaints:
+        if _means_loss(complaint):
+            raise ValueError(complaint.getMessage())
+    return *_in_order(pixels, series.axes), pixel_size
+
+
+def write_tiff(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+    """Write an ImageJ hyperstack if that holds all there is, and else a plain TIFF."""
+    if _fits_imagej(pixels, axes, pixel_size):
+        _write_imagej(file, pixels, axes, pixel_size)
+    else:
+        _write_plain(file, pixels, axes, pixel_size)
+
+
+def write_ome(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+    """Write an OME-TIFF; `check_ome` says before what it cannot hold."""
+    tifffile.imwrite(
+        file,
+        pixels,
+        ome=True,
+        metadata={"axes": axes, **_physical_sizes(pixel_size)},
+        **_color(pixels, axes),
+    )
+
+
+def check_ome(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+    """Raise a ValueError for an image that OME-TIFF has no place for."""
+    cure = "write a .tif"
+    if pixels.dtype.name not in _OME_DTYPES:
+        raise ValueError(f"OME-TIFF holds {', '.join(_OME_DTYPES)}, not {pixels.dtype}; {cure}")
+    if axes.endswith("S") and pixels.shape[-1] == 2:
+        raise ValueError(f"OME-TIFF holds no gray with alpha (axes {axes}, S of 2); {cure}")
+    for _, unit in pixel_size.values():
+        if unit not in _CENTIMETRES:
+            raise ValueError(
+                f"OME-TIFF has no unit {unit!r}, but {', '.join(_CENTIMETRES)}; {cure}"
+            )
+
+
+@contextmanager
+def _complaints() -> Iterator[list[logging.LogRecord]]:
+    """Collect what tifffile logs in place of raising, and so keep it off the screen."""
+    records: list[logging.LogRecord] = []
+    thread = get_ident()
+
+    def collect(record: logging.LogRecord) -> bool:
+        if record.thread == thread:  # and not of another file, read at the same time
+            records.append(record)
+        return False
+
+    logger = logging.getLogger("tifffile")
+    logger.addFilter(collect)
+    try:
+        yield records
+    finally:
+        logger.removeFilter(collect)
+
+
+def _means_loss(complaint: logging.LogRecord) -> bool:
+    # a stack cut short is logged, then read as its first page; a maker's own bad tag does no harm
+    tag = re.search(r"TiffTag (\d+)", complaint.getMessage())
+    private = tag is not None and int(tag[1]) >= _FIRST_PRIVATE_TAG
+    return complaint.levelno >= logging.ERROR and not private
+
+
+def _in_order(pixels: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
+    """Name the unknown axes, and put Y, X and S last."""
+    if "S" in axes and pixels.shape[axes.index("S")] not in (2, 3, 4):
+        axes = axes.replace("S", "Q" if "C" in axes else "C")
+    free = [letter for letter in "CTZ" if letter not in axes]
+    named = ""
+    for letter in reversed(axes):
+        if letter not in "TZCYXS":
+            if not free:
+                raise ValueError(f"it has axes {axes}, more than T, Z, C, Y, X and S; split it")
+            letter = free.pop()
+        named = letter + named
+    order = sorted(range(len(named)), key=lambda axis: "YXS".find(named[axis]))
+    return pixels.transpose(order), "".join(named[axis] for axis in order)
+
+
+def _pixel_size(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> PixelSize:
+    if series.kind == "ome":
+        images = ElementTree.fromstring(tiff.ome_metadata or "").findall("{*}Image/{*}Pixels")
+        return _from_physical_sizes(images[tiff.series.index(series)].attrib)
+    for metadata in tiff.shaped_metadata or ():
+        if pixel_size := _from_physical_sizes(metadata):
+            return pixel_size
+    metadata = tiff.imagej_metadata or {}
+    tags = series.keyframe.tags
+    unit = metadata.get("unit", _RESOLUTION_UNITS.get(tags.valueof("ResolutionUnit"), ""))
+    sizes = {"Z": (metadata.get("spacing"), metadata.get("zunit", unit))}
+    for axis in "YX":
+        pixels, units = tags.valueof(f"{axis}Resolution", (0, 0))
+        sizes[axis] = (
+            units / pixels if pixels else None,
+            metadata.get(f"{axis.lower()}unit", unit),
+        )
+    return _known(sizes)
+
+
+def _from_physical_sizes(metadata: Mapping[str, Any]) -> PixelSize:
+    return _known(
+        {
+            axis: (
+                metadata.get(f"PhysicalSize{axis}"),
+                metadata.get(f"PhysicalSize{axis}Unit", "µm"),
+            )
+            for axis in "ZYX"
+        }
+    )
+
+
+def _known(sizes: Mapping[str, tuple[Any, Any]]) -> PixelSize:
+    known = {}
+    for axis, (length, unit) in sizes.items():
+        try:
+            length = float(length)
+        except (TypeError, ValueError):
+            continue
+        unit = _SYMBOLS.get(str(unit), str(unit))
+        if 0 < length < math.inf and unit not in _NO_LENGTHS:
+            known[axis] = (length, unit)
+    return known
+
+
+def _physical_sizes(pixel_size: PixelSize) -> dict[str, Any]:
+    metadata: dict[str, Any] = {}
+    for axis, (length, unit) in pixel_size.items():
+        metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": unit}
+    return metadata
+
+
+def _fits_imagej(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> bool:
+    planes = axes.removesuffix("S")
+    if "S" in axes and (pixels.dtype != np.uint8 or pixels.shape[-1] != 3):
+        return False
+    units = {unit for _, unit in pixel_size.values()}
+    return (
+        pixels.dtype.name in _IMAGEJ_DTYPES
+        and planes == "".join(letter for letter in "TZCYX" if letter in planes)
+        and 1 not in pixels.shape[: len(planes) - 2]
+        and (not pixel_size or {"Y", "X"} <= set(pixel_size))
+        and len(units) <= 1
+        and all(_IMAGEJ_NAMES.get(unit, unit).isascii() for unit in units)
+        and all(_is_ratio(pixel_size[axis][0]) for axis in "YX" if axis in pixel_size)
+    )
+
+
+def _write_imagej(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+    metadata: dict[str, Any] = {"axes": axes}
+    resolution = None
+    if pixel_size:
+        (x, unit), (y, _) = pixel_size["X"], pixel_size["Y"]
+        metadata["unit"] = _IMAGEJ_NAMES.get(unit, unit)
+        resolution = _ratio(x), _ratio(y)
+    if "Z" in pixel_size:
+        metadata["spacing"] = pixel_size["Z"][0]
+    tifffile.imwrite(
+        file,
+        pixels,
+        imagej=True,
+        metadata=metadata,
+        resolution=resolution,
+        **_color(pixels, axes),
+    )
+
+
+def _write_plain(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+    # exact in the metadata, which read_tiff prefers; in the tags for other programs
+    x, y = (
+        length * _CENTIMETRES.get(unit, math.inf)
+        for length, unit in (pixel_size.get(axis, (math.inf, "")) for axis in "XY")
+    )
+    in_tags = 1 / _LARGEST < min(x, y) <= max(x, y) < _LARGEST
+    tifffile.imwrite(
+        file,
+        pixels,
+        metadata={"axes": axes, **_physical_sizes(pixel_size)},
+        resolution=(1 / x, 1 / y) if in_tags else None,
+        resolutionunit="CENTIMETER" if in_tags else None,
+        **_color(pixels, axes),
+    )
+
+
+def _is_ratio(length: float) -> bool:
+    pixels, units = _ratio(length)
+    return pixels > 0 and units / pixels == length
+
+
+def _ratio(length: float) -> tuple[int, int]:
+    """The integers of 32 bits whose ratio is nearest to the pixels in a unit, 1 / length."""
+    exact = Fraction(length)
+    ratio = min(exact, 1 / exact).limit_denominator(_LARGEST)
+    if exact < 1:
+        return ratio.denominator, ratio.numerator
+    return ratio.numerator, ratio.denominator
+
+
+def _color(pixels: NDArray[Any], axes: str) -> dict[str, Any]:
+    # said in full, as tifffile takes three planes for a color image by itself
+    if not axes.endswith("S"):
+        return {"photometric": "minisblack"}
+    color = "minisblack" if pixels.shape[-1] == 2 else "rgb"
+    alpha = ["unassalpha"] if pixels.shape[-1] in (2, 4) else None
+    return {"photometric": color, "planarconfig": "contig", "extrasamples": alpha}
