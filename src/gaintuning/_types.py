@@ -1,7 +1,7 @@
 """The words that signatures share."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -15,6 +15,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of steps done and the number of steps in all."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """An unsupervised loss: what `tune` minimises, computed from the noisy image alone.
 

@@ -265,7 +265,7 @@ def demonstrate(
     output.mkdir(parents=True, exist_ok=True)
     with progress_bars(quiet) as bar:
         result = denoise(
-            noisy,
+            noisy.numpy(),
             intensity_range=(0, 255),
             network=network,
             seed=seed,
@@ -275,8 +275,8 @@ def demonstrate(
     stages = {
         "clean": clean,
         "noisy": noisy,
-        "pre-trained": result.pretrained,
-        "tuned": result.image,
+        "pre-trained": torch.from_numpy(result.pretrained),
+        "tuned": torch.from_numpy(result.image),
     }
     for name, image in stages.items():
         bounded = image.clamp(0, 255)
@@ -285,11 +285,10 @@ def demonstrate(
         if name != "clean" and not quiet:
             print(f"{name:12} {psnr(bounded, clean, data_range=255):6.2f} dB")
     page = output / "report.html"
-    as_arrays = replace(result, image=result.image.numpy(), pretrained=result.pretrained.numpy())
     write_report(
         page,
         noisy.numpy(),
-        as_arrays,
+        result,
         title="A photograph with added noise",
         command=shlex.join(["gaintuning", *sys.argv[1:]]),
         overwrite=True,

@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +16,15 @@ import numpy as np
 from imageio.v3 import imread
 from numpy.typing import NDArray
 
-from gaintuning.tiff import check_ome, read_tiff, write_ome, write_tiff
+from gaintuning.tiff import PixelSize, check_ome, complaints_of, read_tiff, write_ome, write_tiff
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")
 
+_FLOATS = ("float16", "float32", "float64")
+_PNG_DTYPES = ("uint8", "uint16")
 _JPEG = (".jpg", ".jpeg")
 _OME = (".ome.tif", ".ome.tiff")
 _AXES = re.compile(r"(?!.*(.).*\1)[TZC]*YXS?")
-_DTYPES = tuple(np.dtype(name) for name in ("float16", "float32", "float64"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ class Image:
 
     pixels: NDArray[Any]
     axes: str
-    pixel_size: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    pixel_size: PixelSize = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -63,7 +64,7 @@ class Image:
                 f"the pixels are complex ({dtype}); give the modulus, or the real and the "
                 "imaginary part as two images"
             )
-        if dtype.kind not in "iu" and dtype not in _DTYPES:
+        if dtype.kind not in "iu" and dtype.name not in _FLOATS:
             raise ValueError(
                 f"the pixels are {dtype}, but must be integers, float16, float32 or float64; "
                 "convert them to float32"
@@ -93,10 +94,10 @@ def read_image(path: Path) -> Image:
 
     Palettes and bits of a PNG become 8-bit samples, and its alpha is the last sample. A JPEG is
     turned as its EXIF orientation says. Of several series in a TIFF the largest is read, and axes
-    that it does not name are, from the last to the first, those free of Z, T and C; its color map
-    is taken for a display's and left out. ImageJ and OME do not tell axes of length 1 from axes
-    that are not there, so these are dropped. An NPY has axes YX, ZYX or TZYX, but YXS if it is
-    three-dimensional uint8 or uint16 with a last axis of 3 or 4.
+    that it does not name are, from the last to the first, those free of Z, T and C; color maps are
+    taken for a display's and not applied, and where 0 is white it stays 0. ImageJ and OME do not
+    tell axes of length 1 from axes that are not there, so these are dropped. An NPY has axes YX,
+    ZYX or TZYX, but YXS if it is three-dimensional uint8 or uint16 with a last axis of 3 or 4.
 
     Raises
     ------
@@ -114,19 +115,18 @@ def read_image(path: Path) -> Image:
     with _one_sentence(path, "could not be read", "check its permissions and the disk"):
         _check_input(path)
         pixels, axes, pixel_size = _decode(path)
-    native = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
     try:
-        return Image(native, axes, pixel_size)
+        return Image(_native(pixels), axes, pixel_size)
     except ValueError as error:
-        raise ValueError(f"{path} cannot be denoised: {error}") from None
+        raise ValueError(f"{path} cannot be used: {error}") from None
 
 
 def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
     """Write an image in the format of the name's suffix, whole or not at all.
 
     .tif and .tiff are ImageJ hyperstacks where ImageJ can hold the image, and else plain TIFF;
-    .ome.tif and .ome.tiff are OME-TIFF. Both keep dtype, axes and pixel size. .png keeps uint8 and
-    uint16 planes, .npy the pixels alone.
+    .ome.tif and .ome.tiff are OME-TIFF. All keep dtype, axes and pixel size, but for OME's axes of
+    length 1. .png and .npy keep the pixels alone.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
     700
     """
     check_output(path, image, overwrite=overwrite)
-    target = _behind_links(path)
+    target = Path(os.path.realpath(path))
     temporary = _temporary_in(target.parent)
     try:
         with temporary.open("xb") as file:
@@ -170,15 +170,18 @@ def check_output(path: Path, image: Image, *, overwrite: bool) -> None:
 
     Examples
     --------
-    >>> check_output(Path("a.png"), Image(np.zeros((8, 8), np.float32), "YX"), overwrite=False)
+    >>> check_output(Path("a.png"), Image(np.zeros((9, 8, 8)), "TYX"), overwrite=False)
     Traceback (most recent call last):
-    ValueError: a.png: PNG holds 8- and 16-bit integers, not float32; write a .tif or .npy
+    ValueError: a.png cannot be written: PNG holds one plane, not axes TYX; write a .tif or .npy
     """
-    _check_format(path, image)
-    target = _behind_links(path)
+    target = Path(os.path.realpath(path))
     with _one_sentence(path, "cannot be written", "give another name or folder"):
         if target.is_dir():
             raise IsADirectoryError(f"{path} is a folder; give the name of a file in it")
+        try:
+            _check_format(path, image)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be written: {error}") from None
         if not target.parent.is_dir():
             raise FileNotFoundError(f"{path} has no folder to be in; make {target.parent} first")
         if target.exists() and not overwrite:
@@ -206,50 +209,64 @@ def _check_input(path: Path) -> None:
         raise IsADirectoryError(f"{path} is a folder; give one of the images in it")
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
-            f"{path} has the suffix {path.suffix!r}, but {', '.join(SUFFIXES)} are read; convert "
-            "it to .tif"
+            f"{path} cannot be read: the suffix is {path.suffix or 'missing'}, but "
+            f"{', '.join(SUFFIXES)} are known; convert it to .tif"
         )
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes); copy or export it again")
 
 
-def _decode(path: Path) -> tuple[NDArray[Any], str, Mapping[str, tuple[float, str]]]:
+def _decode(path: Path) -> tuple[NDArray[Any], str, PixelSize]:
     suffix = path.suffix.lower()
+    with _decoding(path):
+        if suffix in (".tif", ".tiff"):
+            return read_tiff(path)
+        if suffix == ".npy":
+            with path.open("rb") as file:
+                pixels = np.lib.format.read_array(file, allow_pickle=False)
+        elif suffix in _JPEG:
+            pixels = _read_jpeg(path.read_bytes())
+        else:
+            pixels = imagecodecs.png_decode(path.read_bytes())
+    if suffix == ".npy":
+        return pixels, _axes_of_array(path, pixels), {}
+    return pixels, "YXS" if pixels.ndim == 3 else "YX", {}
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Keep decoders quiet, and make whatever they raise one sentence."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), complaints_of("imagecodecs"):
             warnings.simplefilter("ignore")
-            if suffix in (".tif", ".tiff"):
-                return read_tiff(path)
-            if suffix == ".npy":
-                with path.open("rb") as file:
-                    pixels = np.lib.format.read_array(file, allow_pickle=False)
-                return pixels, _axes_of_array(pixels), {}
-            pixels = _read_jpeg(path) if suffix in _JPEG else _read_png(path)
-            return pixels, "YXS" if pixels.ndim == 3 else "YX", {}
-    except Exception as error:  # decoders raise whatever they met, from struct.error to IndexError
+            yield
+    except Exception as error:  # they raise anything, from struct.error to IndexError
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"{path} is damaged, cut short or no {suffix} file at all ({reason}); copy or export "
-            "it again"
+            f"{path} could not be read as {path.suffix} ({reason}): it is damaged, cut short, or "
+            "no image of plain numbers; copy or export it again"
         ) from error
 
 
-def _read_png(path: Path) -> NDArray[Any]:
-    return imagecodecs.png_decode(path.read_bytes())
-
-
-def _read_jpeg(path: Path) -> NDArray[Any]:
-    # not imagecodecs: libjpeg by itself makes up what a cut file lacks
-    pixels = imread(path, plugin="pillow", index=0, rotate=True)
+def _read_jpeg(encoded: bytes) -> NDArray[Any]:
+    if not encoded.startswith(b"\xff\xd8"):
+        raise ValueError("not a JPEG image")
+    # by pillow and not imagecodecs, where libjpeg makes up what a file cut short lacks
+    pixels = imread(encoded, plugin="pillow", index=0, rotate=True)
     if pixels.shape[2:] == (4,):  # CMYK, as a JPEG has no alpha
-        return imread(path, plugin="pillow", index=0, rotate=True, mode="RGB")
+        return imread(encoded, plugin="pillow", index=0, rotate=True, mode="RGB")
     return pixels
 
 
-def _axes_of_array(pixels: NDArray[Any]) -> str:
-    if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and pixels.dtype.name in ("uint8", "uint16"):
+def _axes_of_array(path: Path, pixels: NDArray[Any]) -> str:
+    if not 2 <= pixels.ndim <= 4:
+        raise ValueError(
+            f"{path} has {pixels.ndim} axes, but an NPY of 2 (YX), 3 (ZYX) or 4 (TZYX) is read; "
+            "save each stack of planes by itself"
+        )
+    if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and pixels.dtype.name in _PNG_DTYPES:
         return "YXS"
     return "TZYX"[-pixels.ndim :]
 
@@ -257,39 +274,32 @@ def _axes_of_array(pixels: NDArray[Any]) -> str:
 def _check_format(path: Path, image: Image) -> None:
     suffix, dtype = path.suffix.lower(), image.pixels.dtype
     if suffix in _JPEG:
-        raise ValueError(f"{path}: JPEG would add losses of its own; write a .png or .tif")
+        raise ValueError("JPEG would add losses of its own; write a .png or .tif")
     if suffix not in SUFFIXES:
         known = ", ".join(known for known in SUFFIXES if known not in _JPEG)
-        raise ValueError(f"{path} has the suffix {path.suffix!r}; needed is one of {known}")
-    if suffix == ".png" and dtype.name not in ("uint8", "uint16"):
-        raise ValueError(
-            f"{path}: PNG holds 8- and 16-bit integers, not {dtype}; write a .tif or .npy"
-        )
+        raise ValueError(f"the suffix is {suffix or 'missing'}, but {known} are known; give one")
     if suffix == ".png" and image.axes not in ("YX", "YXS"):
-        raise ValueError(
-            f"{path}: PNG holds one plane, not a stack of axes {image.axes}; write a .tif or .npy"
-        )
+        raise ValueError(f"PNG holds one plane, not axes {image.axes}; write a .tif or .npy")
+    if suffix == ".png" and dtype.name not in _PNG_DTYPES:
+        raise ValueError(f"PNG holds 8- and 16-bit integers, not {dtype}; write a .tif or .npy")
     if path.name.lower().endswith(_OME):
-        try:
-            check_ome(image.pixels, image.axes, image.pixel_size)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+        check_ome(image.pixels, image.axes, image.pixel_size)
 
 
 def _encode(file: BinaryIO, path: Path, image: Image) -> None:
-    name = path.name.lower()
+    name, pixels = path.name.lower(), _native(image.pixels)
     if name.endswith(".png"):
-        file.write(imagecodecs.png_encode(np.ascontiguousarray(image.pixels)))
+        file.write(imagecodecs.png_encode(pixels))
     elif name.endswith(".npy"):
-        np.lib.format.write_array(file, image.pixels, allow_pickle=False)
+        np.lib.format.write_array(file, pixels, allow_pickle=False)
     elif name.endswith(_OME):
-        write_ome(file, image.pixels, image.axes, image.pixel_size)
+        write_ome(file, pixels, image.axes, image.pixel_size)
     else:
-        write_tiff(file, image.pixels, image.axes, image.pixel_size)
+        write_tiff(file, pixels, image.axes, image.pixel_size)
 
 
-def _behind_links(path: Path) -> Path:
-    return Path(os.path.realpath(path))
+def _native(pixels: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
 
 
 def _temporary_in(folder: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch.func import functional_call
 
 from gaintuning._types import Images
 
@@ -26,7 +26,7 @@ Convolution: TypeAlias = (
 )
 
 
-def channel_gains(network: nn.Module) -> nn.Module:
+def channel_gains(network: nn.Module) -> "Gained":
     """Copy a network so that the filters of each output channel carry a free gain, Eq. 2.
 
     theta(gamma)[l, c] = gamma[l, c] theta[l, c], with gamma = 1 at first. Additive constants and
@@ -51,9 +51,7 @@ def channel_gains(network: nn.Module) -> nn.Module:
     >>> sum(gain.numel() for gain in free_parameters(channel_gains(DnCNN())))
     1217
     """
-    copy = frozen_copy(network)
-    convolutions = _convolutions(copy)
-    for name, layer in convolutions.items():
+    for name, layer in _convolutions(network).items():
         if not isinstance(layer._parameters.get("weight"), nn.Parameter):
             raise ValueError(
                 f"the weight of layer {name!r} is computed from other parameters (weight_norm, "
@@ -63,27 +61,44 @@ def channel_gains(network: nn.Module) -> nn.Module:
             )
         if isinstance(layer.weight, nn.parameter.UninitializedParameter):
             raise ValueError(f"layer {name!r} has no weights yet; call the network once first")
-        parametrize.register_parametrization(layer, "weight", ChannelGain(layer))
-    return copy
+    return Gained(frozen_copy(network))
 
 
-class ChannelGain(nn.Module):
-    """Scales the filters of each output channel of one convolution by a gain."""
+class Gained(nn.Module):
+    """A network whose convolutions' filters are multiplied by gains whenever it is called."""
 
-    def __init__(self, layer: Convolution) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.gain = nn.Parameter(layer.weight.new_ones(layer.out_channels))
-        self.transposed = layer.transposed
-        self.groups = layer.groups
+        self.network = network
+        self.layers = list(_convolutions(network))
+        self.gains = nn.ParameterList(
+            nn.Parameter(layer.weight.new_ones(layer.out_channels))
+            for layer in _convolutions(network).values()
+        )
 
-    def forward(self, weight: Tensor) -> Tensor:
-        if not self.transposed:
-            return weight * self.gain.reshape(-1, *[1] * (weight.dim() - 1))
+    def forward(self, images: Tensor) -> Tensor:
+        # tie_weights would swap a shared layer's weight twice, and restore it wrongly.
+        output: Tensor = functional_call(self.network, self.weights(), (images,), tie_weights=False)
+        return output
+
+    def weights(self) -> dict[str, Tensor]:
+        """The filters times their gains, by the names of the network's parameters."""
+        convolutions = _convolutions(self.network)
+        return {
+            f"{name}.weight".removeprefix("."): _scale(convolutions[name], gain)
+            for name, gain in zip(self.layers, self.gains, strict=True)
+        }
+
+
+def _scale(layer: Convolution, gain: Tensor) -> Tensor:
+    weight = layer.weight
+    if layer.transposed:
         # A transposed convolution stores (inputs, outputs / groups, ...): each group of inputs
         # meets its own outputs.
-        gain = self.gain.reshape(self.groups, 1, -1)
-        gain = gain.expand(-1, weight.shape[0] // self.groups, -1).flatten(0, 1)
-        return weight * gain.reshape(*weight.shape[:2], *[1] * (weight.dim() - 2))
+        per_group = gain.reshape(layer.groups, 1, -1)
+        per_input = per_group.expand(-1, layer.in_channels // layer.groups, -1).flatten(0, 1)
+        return weight * per_input.reshape(*weight.shape[:2], *[1] * (weight.dim() - 2))
+    return weight * gain.reshape(-1, *[1] * (weight.dim() - 1))
 
 
 def all_parameters(network: nn.Module) -> nn.Module:
@@ -139,11 +154,10 @@ def free_parameters(network: nn.Module) -> list[nn.Parameter]:
 
 def gains_by_layer(network: nn.Module) -> dict[str, Tensor]:
     """The gains of each convolution, by the name of its layer; empty for a plain network."""
-    return {
-        name: gain.gain.detach().clone()
-        for name, layer in network.named_modules()
-        if (gain := _gain_of(layer)) is not None
-    }
+    if not isinstance(network, Gained):
+        return {}
+    gains = [gain.detach().clone() for gain in network.gains]
+    return dict(zip(network.layers, gains, strict=True))
 
 
 def fold(network: nn.Module) -> nn.Module:
@@ -156,20 +170,21 @@ def fold(network: nn.Module) -> nn.Module:
     >>> list(fold(channel_gains(network)).state_dict()) == list(network.state_dict())
     True
     """
-    copy = frozen_copy(network)
-    for layer in list(copy.modules()):
-        if _gain_of(layer) is not None:
-            parametrize.remove_parametrizations(layer, "weight")
-            # The weight has been registered anew; a bias that came after it goes after it again.
-            bias = layer._parameters.pop("bias")
-            layer.register_parameter("bias", bias)
-            layer.requires_grad_(False)
+    if not isinstance(network, Gained):
+        return frozen_copy(network)
+    copy = frozen_copy(network.network)
+    for name, weight in network.weights().items():
+        layer = copy.get_submodule(name.removesuffix("weight").removesuffix("."))
+        layer.weight = nn.Parameter(weight.detach(), requires_grad=False)
     return copy
 
 
 def frozen_copy(network: nn.Module) -> nn.Module:
     """A copy in eval mode whose parameters are all fixed."""
-    return deepcopy(network).eval().requires_grad_(False)
+    copy = deepcopy(network).eval()
+    for parameter in copy.parameters():
+        parameter.requires_grad = False
+    return copy
 
 
 def _convolutions(network: nn.Module) -> dict[str, Convolution]:
@@ -180,10 +195,3 @@ def _convolutions(network: nn.Module) -> dict[str, Convolution]:
             "convolutions; give a convolutional network, or tune all_parameters"
         )
     return found
-
-
-def _gain_of(layer: nn.Module) -> ChannelGain | None:
-    if not parametrize.is_parametrized(layer, "weight"):
-        return None
-    first = layer.parametrizations["weight"][0]  # type: ignore[index]
-    return first if isinstance(first, ChannelGain) else None

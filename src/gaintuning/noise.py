@@ -1,7 +1,7 @@
 """Noise models, and the level of Gaussian noise estimated from one image."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from skimage.restoration import estimate_sigma
 from torch import Generator, Tensor
 
 
+@runtime_checkable
 class Noise(Protocol):
     """A distribution of the noisy image around the clean one, independent from pixel to pixel."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Generator, Tensor
 
 from gaintuning._types import Images
@@ -10,7 +11,7 @@ from gaintuning._types import Images
 
 def random_crops(
     images: Images | Sequence[Tensor], size: int, count: int, rng: Generator
-) -> Images:
+) -> Float[Tensor, "count c side side"]:
     """Draw `count` square crops, each from an image and a place at random.
 
     Parameters

@@ -37,15 +37,20 @@ def join_planes(
 ) -> NDArray[np.generic]:
     """The inverse of `split_planes`, in the shape and dtype of `like`, with its alpha.
 
-    Integers are rounded and kept within what their type can hold.
+    Integers are rounded, and values kept within what their type can hold.
     """
     joined = like.copy()
     ordered = _in_order(joined, axes)
     c, t, z, s, y, x = ordered.shape
-    values = channels.reshape(c, t, z, _colors(s), y, x)
+    values = channels.reshape(c, t, z, _colors(s), y, x).astype(np.float64)
     if like.dtype.kind in "iu":
         limits = np.iinfo(np.dtype(like.dtype.str))
-        values = np.clip(np.rint(values), limits.min, limits.max)
+        highest = float(limits.max)
+        if highest > limits.max:  # the largest 64-bit integers are no floats
+            highest = float(np.nextafter(highest, 0))
+        values = np.clip(np.rint(values), limits.min, highest)
+    elif like.dtype == np.float16:  # which ends at 65504
+        values = np.clip(values, -65504, 65504)
     ordered[..., : _colors(s), :, :] = values.astype(like.dtype)
     return joined
 

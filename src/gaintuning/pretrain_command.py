@@ -98,7 +98,10 @@ def read_clean_images(folder: Path, *, color: bool) -> list[Tensor]:
     images: list[Tensor] = []
     for file in files:
         image = read_image(file)
-        check_pixels(image.pixels, image.axes)
+        try:
+            check_pixels(image.pixels, image.axes)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{file}: {error}") from None
         for planes in split_planes(image.pixels, image.axes):
             unit = find_range(planes).to_unit(planes).astype(np.float32)
             if color and unit.shape[1] != 3:

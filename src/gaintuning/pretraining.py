@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -14,6 +14,7 @@ from gaintuning._types import Images, Progress
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.metrics import psnr
 from gaintuning.patches import random_crops, random_orientations
+from gaintuning.validate import find_device
 
 try:
     from lightning_fabric import Fabric
@@ -55,6 +56,8 @@ class Recipe:
         for name in ("patch", "batch", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.rate < float("inf"):
+            raise ValueError(f"rate must be a number above 0, got {self.rate}")
 
     def rate_at(self, step: int) -> float:
         """Rate of Adam at a step: a short ascent, a plateau, a linear descent to zero."""
@@ -100,6 +103,10 @@ def pretrain(
     save_every : steps between two saves.
     progress : called after each step with the number done and the number in all.
 
+    Raises
+    ------
+    ValueError : there are no images, or `checkpoint` is of another training.
+
     Examples
     --------
     >>> import tempfile, torch
@@ -109,6 +116,8 @@ def pretrain(
     >>> pretrain(UNet(), images, Recipe(patch=16, batch=2, steps=3), state).steps
     3
     """
+    if not images:
+        raise ValueError("there are no images to train on; give at least one")
     fabric = fabric or make_fabric("auto")
     validation, training = images[::50], [im for i, im in enumerate(images) if i % 50]
     training = training or list(images)
@@ -116,10 +125,7 @@ def pretrain(
     module, optimizer = fabric.setup(network, torch.optim.Adam(network.parameters()))
     first, seconds = 0, 0.0
     if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=fabric.device, weights_only=True)
-        module.load_state_dict(saved["network"])
-        optimizer.load_state_dict(saved["optimizer"])
-        first, seconds = saved["step"], saved["seconds"]
+        first, seconds = _resume(fabric, checkpoint, module, optimizer, recipe)
     start = perf_counter() - seconds
     mean_loss = torch.zeros((), device=fabric.device)
     for step in range(first, recipe.steps):
@@ -140,7 +146,7 @@ def pretrain(
         if done % save_every == 0 or done == recipe.steps:
             seconds = perf_counter() - start
             logger.info("step %d loss %.3e %.0f s", done, mean_loss.item(), seconds)
-            _save(fabric, checkpoint, module, optimizer, done, seconds)
+            _save(fabric, checkpoint, module, optimizer, recipe, done, seconds)
     network.eval().requires_grad_(False)
     scores = {level: _validate(network, validation, level, fabric) for level in (15, 30, 50)}
     return Pretrained(network, recipe.steps, perf_counter() - start, scores)
@@ -148,8 +154,11 @@ def pretrain(
 
 def make_fabric(device: str, devices: int = 1) -> Fabric:
     """Where to train: a device's name, or auto for a GPU where there is one."""
-    accelerator = "auto" if device == "auto" else torch.device(device).type
-    return Fabric(accelerator=accelerator, devices=devices)
+    if device == "auto":
+        return Fabric(accelerator="auto", devices=devices)
+    where = find_device(device)
+    numbered = where.type != "cpu" and where.index is not None
+    return Fabric(accelerator=where.type, devices=[where.index] if numbered else devices)
 
 
 def training_pair(
@@ -173,6 +182,7 @@ def _save(
     checkpoint: Path,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
     step: int,
     seconds: float,
 ) -> None:
@@ -181,12 +191,42 @@ def _save(
     state = {
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "recipe": asdict(recipe),
         "step": step,
         "seconds": seconds,
     }
     partial = checkpoint.with_name(checkpoint.name + ".partial")
-    torch.save(state, partial)
-    partial.replace(checkpoint)
+    try:
+        torch.save(state, partial)
+        partial.replace(checkpoint)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _resume(
+    fabric: Fabric,
+    checkpoint: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+) -> tuple[int, float]:
+    """Go back to where an earlier call stopped: steps done, and seconds taken."""
+    try:
+        saved = torch.load(checkpoint, map_location=fabric.device, weights_only=True)
+        network.load_state_dict(saved["network"])
+        optimizer.load_state_dict(saved["optimizer"])
+        settings = saved["recipe"] | {"steps": recipe.steps}
+        step, seconds = int(saved["step"]), float(saved["seconds"])
+    except Exception as error:  # the reader raises whatever it met
+        raise ValueError(
+            f"{checkpoint} is damaged or the state of another network; delete it to start anew"
+        ) from error
+    if settings != asdict(recipe) or step > recipe.steps:
+        raise ValueError(
+            f"{checkpoint} holds {step} steps of a training with other settings; delete it to "
+            "start anew, or give the settings it was started with"
+        )
+    return step, seconds
 
 
 @torch.inference_mode()

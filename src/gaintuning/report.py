@@ -2,17 +2,21 @@
 
 import os
 import platform
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
-from math import log10, sqrt
+from math import log10
 from pathlib import Path
 
-import numpy as np
+import torch
 from jinja2 import Environment, StrictUndefined
+from torch import Tensor
 
+from gaintuning.comparison import SIGNED_COLORS, describe_plane, draw_views
 from gaintuning.denoising import Adaptation, Array, Denoised
-from gaintuning.figures import describe_plane, draw_views, gain_chart, loss_chart
+from gaintuning.figures import gain_chart, loss_chart
 
 RISKS = {
     "sure": "The risk estimates the mean squared error against the clean image.",
@@ -40,7 +44,7 @@ def write_report(
 
     The page compares the noisy image with both results and shows what was removed, what was
     learned, and how to repeat it. Of a stack it shows the middle plane, of several channels the
-    first. The same arguments give the same bytes. A failure leaves no part of a page.
+    first. The same arguments give the same bytes.
 
     Parameters
     ----------
@@ -53,11 +57,13 @@ def write_report(
 
     Raises
     ------
-    FileExistsError : there is such a file, and `overwrite` is False.
+    OSError : as for `check_report`; or the page could not be written, and then what was there
+        before is unharmed.
     ValueError : the noisy and the denoised image differ in shape.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from tempfile import TemporaryDirectory
     >>> from gaintuning.denoising import denoise
     >>> from gaintuning.networks import UNet
@@ -69,13 +75,13 @@ def write_report(
     ...     path.read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; give another path, or allow overwriting it")
+    check_report(path, overwrite=overwrite)
     if noisy.shape != denoised.image.shape:
         raise ValueError(
             f"the noisy image has shape {noisy.shape} and the denoised {denoised.image.shape}; "
             "give the image that was denoised"
         )
+    shape = " \N{MULTIPLICATION SIGN} ".join(map(str, noisy.shape))
     template = files("gaintuning").joinpath("report.html.jinja").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -88,65 +94,63 @@ def write_report(
         plane=describe_plane(denoised.axes, noisy.shape),
         sections=[describe(adaptation) for adaptation in denoised.adaptations],
         facts={
-            "Image": f"{' × '.join(map(str, noisy.shape))}, axes {denoised.axes}, {noisy.dtype}",
+            "Image": f"{shape}, axes {denoised.axes}, {noisy.dtype}",
             "Network": denoised.network,
             "Time": f"{denoised.seconds:.3g} s",
+            "Versions": ", ".join(
+                [f"{name} {version(name)}" for name in ("gaintuning", "torch", "numpy")]
+                + [f"Python {platform.python_version()}"]
+            ),
         },
-        versions={name: version(name) for name in ("gaintuning", "torch", "numpy")}
-        | {"Python": platform.python_version()},
+        scale_colors=SIGNED_COLORS,
     )
     _write_whole(path, page)
 
 
+def check_report(path: Path, *, overwrite: bool) -> None:
+    """Find out, before any work, whether `write_report` may write this page.
+
+    Raises
+    ------
+    OSError : `path` is a folder, or in none, or it exists and `overwrite` is False.
+
+    Examples
+    --------
+    >>> check_report(Path("missing/report.html"), overwrite=False)
+    Traceback (most recent call last):
+    FileNotFoundError: missing/report.html has no folder to be in; make missing first
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give the name of a file in it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} has no folder to be in; make {path.parent} first")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; give another name, or --force to overwrite it")
+
+
 @dataclass(frozen=True)
 class Section:
-    """What was learned about one channel; the charts are None if nothing was tuned."""
+    """What was learned about one channel; nothing but facts if nothing was tuned."""
 
     verdict: str
     facts: dict[str, str]
-    note: str
-    losses: str | None
-    gains: str | None
+    note: str = ""
+    losses: str | None = None
+    gains: str | None = None
+    gains_found: str = ""
 
 
 def overall_verdict(adaptations: tuple[Adaptation, ...]) -> str:
     """One sentence in plain words on all channels of an image."""
     count = len(adaptations)
     kept = sum(adaptation.accepted for adaptation in adaptations)
-    if count == 1 or adaptations[0].risk is None:
-        return verdict(adaptations[0])
+    if len({adaptation.verdict for adaptation in adaptations}) == 1:
+        return _sentence(adaptations[0].verdict)
     if kept == count:
         return f"The tuned networks were kept in all {count} channels."
-    if kept == 0:
-        return (
-            f"The pre-trained network's result was kept in all {count} channels: tuning did not "
-            "lower the estimated risk by more than its standard error."
-        )
     return (
-        f"The tuned network was kept in {kept} of {count} channels, the pre-trained network's "
-        "result in the others."
-    )
-
-
-def verdict(adaptation: Adaptation) -> str:
-    """One sentence in plain words on one channel."""
-    risk = adaptation.risk
-    if risk is None:
-        return "Nothing was tuned: this is the pre-trained network's result."
-    if not adaptation.accepted:
-        return (
-            "The pre-trained network's result was kept: tuning did not lower the estimated risk "
-            "by more than its standard error."
-        )
-    if adaptation.objective == "sure" and risk.after > 0:
-        return (
-            "The tuned network was kept: the estimated error fell from RMSE "
-            f"{sqrt(risk.before):.4g} to {sqrt(risk.after):.4g} "
-            f"(by {10 * log10(risk.before / risk.after):.2f} dB)."
-        )
-    return (
-        f"The tuned network was kept: the estimated risk ({adaptation.objective}) fell from "
-        f"{risk.before:.4g} to {risk.after:.4g}."
+        f"The tuned network was kept in {kept} of {count} channels, the pre-trained network in "
+        "the others."
     )
 
 
@@ -160,7 +164,7 @@ def describe(adaptation: Adaptation) -> Section:
     }
     risk = adaptation.risk
     if risk is None:
-        return Section(verdict(adaptation), facts, "", None, None)
+        return Section(_sentence(adaptation.verdict), facts)
     facts |= {
         "Objective": adaptation.objective,
         "Risk of the pre-trained network": f"{risk.before:.4g}",
@@ -174,12 +178,18 @@ def describe(adaptation: Adaptation) -> Section:
         }
     facts["Accepted"] = "yes" if adaptation.accepted else "no"
     return Section(
-        verdict(adaptation),
+        _sentence(adaptation.verdict),
         facts,
         RISKS[adaptation.objective],
-        loss_chart(adaptation.losses),
-        gain_chart(adaptation.gains),
+        loss_chart(adaptation.losses) if adaptation.losses else None,
+        gain_chart(adaptation.gains) if adaptation.gains else None,
+        _range_of(adaptation.gains) if adaptation.gains else "",
     )
+
+
+def _range_of(gains: Mapping[str, Tensor]) -> str:
+    every = torch.cat([gain.flatten() for gain in gains.values()])
+    return f"{len(every)} of them, from {every.min():.3g} to {every.max():.3g}"
 
 
 def _psnr(adaptation: Adaptation, risk: float) -> str:
@@ -188,10 +198,15 @@ def _psnr(adaptation: Adaptation, risk: float) -> str:
     return f"{10 * log10(adaptation.intensity_range.width**2 / risk):.2f} dB"
 
 
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}."
+
+
 def _write_whole(path: Path, page: str) -> None:
-    partial = path.with_name(path.name + ".partial")
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".gaintuning-{secrets.token_hex(8)}")
     try:
-        partial.write_bytes(page.encode())
-        os.replace(partial, path)
+        temporary.write_bytes(page.encode())
+        temporary.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -22,7 +22,8 @@ _CENTIMETRES = {
     "pm": 1e-10, "Å": 1e-8, "nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "in": 2.54, "m": 100.0
 }  # fmt: skip
 _SYMBOLS = {
-    "um": "µm", "micron": "µm", "microns": "µm", "\\u00B5m": "µm", "\N{GREEK SMALL LETTER MU}m": "µm",
+    "um": "µm", "micron": "µm", "microns": "µm", "\\u00B5m": "µm",
+    "\N{GREEK SMALL LETTER MU}m": "µm",
     "inch": "in", "inches": "in", "\\u00C5": "Å", "angstrom": "Å", "Angstrom": "Å",
 }  # fmt: skip
 _IMAGEJ_NAMES = {"µm": "um", "in": "inch", "Å": "Angstrom"}
@@ -33,6 +34,7 @@ _IMAGEJ_DTYPES = ("uint8", "uint16", "int16", "float32")
 _OME_DTYPES = (
     "int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64"
 )  # fmt: skip
+_IMAGEJ_BYTES = 2**32 - 2**25  # of pixels, which leaves some for the tags
 _FIRST_PRIVATE_TAG = 32768
 _LARGEST = 2**32 - 1
 
@@ -40,12 +42,15 @@ _LARGEST = 2**32 - 1
 def read_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize]:
     """The largest series of a TIFF: its pixels, their axes, and the pixel size as far as known.
 
+    Axes end with YX or YXS unless the file has none of these. Of the units "um", "micron" and
+    "inch" are given as OME's symbols "µm" and "in", and others as they are.
+
     Raises
     ------
     Exception : tifffile's, of any class, for a file that it cannot make out.
-    ValueError : pages are missing, or there are more than three axes besides Y, X and S.
+    ValueError : planes are missing.
     """
-    with _complaints() as complaints, tifffile.TiffFile(path) as tiff:
+    with complaints_of("tifffile") as complaints, tifffile.TiffFile(path) as tiff:
         series = max(tiff.series, key=lambda series: series.size)
         if any(page is None for page in series.pages):
             raise ValueError("some of its planes are missing, or in files that are not there")
@@ -58,7 +63,17 @@ def read_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize]:
 
 
 def write_tiff(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
-    """Write an ImageJ hyperstack if that holds all there is, and else a plain TIFF."""
+    """Write an ImageJ hyperstack if that holds all there is, and else a plain TIFF.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "cells.tif"
+    >>> with path.open("wb") as file:
+    ...     write_tiff(file, np.zeros((5, 8, 8), np.uint16), "TYX", {})
+    >>> read_tiff(path)[1]
+    'TYX'
+    """
     if _fits_imagej(pixels, axes, pixel_size):
         _write_imagej(file, pixels, axes, pixel_size)
     else:
@@ -77,7 +92,16 @@ def write_ome(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: Pixel
 
 
 def check_ome(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
-    """Raise a ValueError for an image that OME-TIFF has no place for."""
+    """Refuse an image that OME-TIFF has no place for.
+
+    Raises
+    ------
+    ValueError : the dtype, gray with alpha, or a unit of the pixel size is not in OME's schema.
+
+    Examples
+    --------
+    >>> check_ome(np.zeros((5, 8, 8), np.float32), "ZYX", {"Z": (0.3, "µm")})
+    """
     cure = "write a .tif"
     if pixels.dtype.name not in _OME_DTYPES:
         raise ValueError(f"OME-TIFF holds {', '.join(_OME_DTYPES)}, not {pixels.dtype}; {cure}")
@@ -91,8 +115,8 @@ def check_ome(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
 
 
 @contextmanager
-def _complaints() -> Iterator[list[logging.LogRecord]]:
-    """Collect what tifffile logs in place of raising, and so keep it off the screen."""
+def complaints_of(library: str) -> Iterator[list[logging.LogRecord]]:
+    """Collect what a library logs meanwhile in place of raising, and so keep it off the screen."""
     records: list[logging.LogRecord] = []
     thread = get_ident()
 
@@ -101,7 +125,7 @@ def _complaints() -> Iterator[list[logging.LogRecord]]:
             records.append(record)
         return False
 
-    logger = logging.getLogger("tifffile")
+    logger = logging.getLogger(library)
     logger.addFilter(collect)
     try:
         yield records
@@ -117,17 +141,14 @@ def _means_loss(complaint: logging.LogRecord) -> bool:
 
 
 def _in_order(pixels: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
-    """Name the unknown axes, and put Y, X and S last."""
+    """Name the unknown axes, as long as there are names, and put Y, X and S last."""
     if "S" in axes and pixels.shape[axes.index("S")] not in (2, 3, 4):
         axes = axes.replace("S", "Q" if "C" in axes else "C")
     free = [letter for letter in "CTZ" if letter not in axes]
     named = ""
     for letter in reversed(axes):
-        if letter not in "TZCYXS":
-            if not free:
-                raise ValueError(f"it has axes {axes}, more than T, Z, C, Y, X and S; split it")
-            letter = free.pop()
-        named = letter + named
+        known = letter in "TZCYXS" or not free
+        named = (letter if known else free.pop()) + named
     order = sorted(range(len(named)), key=lambda axis: "YXS".find(named[axis]))
     return pixels.transpose(order), "".join(named[axis] for axis in order)
 
@@ -191,6 +212,7 @@ def _fits_imagej(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> bool
     units = {unit for _, unit in pixel_size.values()}
     return (
         pixels.dtype.name in _IMAGEJ_DTYPES
+        and pixels.nbytes < _IMAGEJ_BYTES
         and planes == "".join(letter for letter in "TZCYX" if letter in planes)
         and 1 not in pixels.shape[: len(planes) - 2]
         and (not pixel_size or {"Y", "X"} <= set(pixel_size))

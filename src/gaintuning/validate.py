@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 AXES = "TZCYXS"
 SMALLEST_TO_TUNE = 32
@@ -60,8 +60,8 @@ def find_device(name: str | torch.device) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
+        torch.ones(1, device=name).item()  # "meta" can hold a tensor, but no numbers
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise ValueError(f"there is no device {str(name)!r} here; use cpu, or auto") from error
     return torch.device(name)
 
@@ -73,14 +73,17 @@ def image_channels(network: nn.Module, samples: int) -> int:
     ------
     ValueError : it takes neither, or its output has another shape than its input.
     """
+    parameter = next(network.parameters(), None)
+    if parameter is None:
+        raise ValueError("the network has no parameters; give a trained network")
     for channels in dict.fromkeys([samples, 1]):
         try:
             with torch.inference_mode():
-                probe = torch.zeros(1, channels, 64, 64).to(next(network.parameters()))
-                shape = network(probe).shape
+                probe = torch.zeros(1, channels, 64, 64).to(parameter)
+                output = network(probe)
         except RuntimeError:
             continue
-        if shape == probe.shape:
+        if isinstance(output, Tensor) and output.shape == probe.shape:
             return channels
     wanted = "1" if samples == 1 else f"1 or {samples}"
     raise ValueError(

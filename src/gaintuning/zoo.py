@@ -19,6 +19,8 @@ def names() -> list[str]:
     True
     """
     weights = files("gaintuning") / "weights"
+    if not weights.is_dir():
+        return []
     return sorted(
         Path(entry.name).stem for entry in weights.iterdir() if entry.name.endswith(".safetensors")
     )
@@ -34,6 +36,7 @@ def load(name: str | Path) -> tuple[nn.Module, Card]:
     Raises
     ------
     ValueError : neither, or the file is not a network.
+    FileNotFoundError : there is no such file.
 
     Examples
     --------
@@ -48,6 +51,6 @@ def load(name: str | Path) -> tuple[nn.Module, Card]:
     if path.suffix in (".pt", ".safetensors") or path.is_file():
         return load_network(path)
     raise ValueError(
-        f"there is no network {str(name)!r}; on board are {', '.join(names())}, and a path to a "
+        f"there is no network {str(name)!r}; on board: {', '.join(names()) or 'none'}; a path to a "
         ".safetensors or .pt file names any other"
     )

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, max_pool2d, pad
 
@@ -67,7 +68,7 @@ class HalfPlaneUNet(nn.Module):
         self.decode2 = chain(96, 96, 96, 96, 96)
         self.decode1 = chain(96 + channels, 96, 96, 96, 96)
 
-    def forward(self, noisy: Images) -> Images:
+    def forward(self, noisy: Images) -> Float[Tensor, "n features h w"]:
         height, width = noisy.shape[-2:]
         # Zeros, not a reflection: a reflected pixel would be seen from its own place.
         whole = pad(noisy, (0, -width % 4, 0, -height % 4))
@@ -86,14 +87,14 @@ class ConvolutionAbove(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
         super().__init__(inputs, outputs, 3, bias=bias)
 
-    def forward(self, features: Images) -> Images:
+    def forward(self, features: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h w"]:
         return leaky_relu(super().forward(pad(features, (1, 1, 2, 0))), 0.1)
 
 
-def pool_above(features: Images) -> Images:
+def pool_above(features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c half_h half_w"]:
     """Maximum over 2 x 2 pixels, shifted so that, up-sampled again, none comes from below."""
     return max_pool2d(shift_down(features), 2)
 
 
-def shift_down(features: Images) -> Images:
+def shift_down(features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     return pad(features, (0, 0, 1, -1))

@@ -82,9 +82,16 @@ def load_network(path: Path) -> tuple[nn.Module, Card]:
         raise FileNotFoundError(f"no network file {path}")
     is_safetensors = path.suffix == ".safetensors"
     state, card = _read_safetensors(path) if is_safetensors else _read_published(path)
-    network = build(card)
     try:
-        network.load_state_dict(state)
+        # Its own first weights would take random numbers from the caller's global generator.
+        with torch.device("meta"):
+            network = build(card)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"the card in {path} names no network that can be built: {error}"
+        ) from error
+    try:
+        network.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise ValueError(
             f"the weights in {path} do not fit the {card.architecture} that it names"
@@ -96,7 +103,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card]:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies, since the tensors are views of the file.
+            state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
     if "card" not in metadata:
@@ -104,9 +112,14 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card]:
             f"{path} has no card, so its architecture is unknown; write it with "
             "gaintuning.networks.checkpoint.save_network"
         )
-    fields = json.loads(metadata["card"])
-    fields["sigma"] = fields["sigma"] and tuple(fields["sigma"])
-    return state, Card(**fields)
+    try:
+        fields = json.loads(metadata["card"])
+        fields["sigma"] = fields["sigma"] and tuple(fields["sigma"])
+        return state, Card(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"the card in {path} is none that gaintuning.networks.checkpoint.save_network wrote"
+        ) from error
 
 
 def _read_published(path: Path) -> tuple[dict[str, Tensor], Card]:
@@ -115,20 +128,20 @@ def _read_published(path: Path) -> tuple[dict[str, Tensor], Card]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} holds more than weights and was not opened, since opening it could run "
-            "its code; ask for a safetensors file of the network"
+            f"{path} is damaged, or holds more than weights; it was not opened, since opening it "
+            "could run its code; ask for a safetensors file of the network"
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # the reader raises whatever it met, from KeyError to RuntimeError
         raise ValueError(f"{path} is damaged or not a network file") from error
     try:
         state = dict(content["model"][0])
         architecture, arguments = _recognise(state)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        told = content.get("args", Namespace())
+        levels = [float(getattr(told, name, 0)) for name in ("min_noise", "max_noise")]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"{path} is none of the published checkpoints (a DnCNN or UNet state in 'model')"
         ) from error
-    told = content.get("args", Namespace())
-    levels = [float(getattr(told, name, 0)) for name in ("min_noise", "max_noise")]
     card = Card(
         architecture,
         arguments,

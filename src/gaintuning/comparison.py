@@ -1,0 +1,201 @@
+"""One plane of an image before and after denoising, as pictures for a page."""
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+import imagecodecs
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.colors import to_hex
+from numpy.typing import NDArray
+
+from gaintuning.denoising import Adaptation, Array, Denoised
+from gaintuning.figures import data_uri
+from gaintuning.planes import split_planes
+
+LARGEST = 1024
+"""Side in pixels of the largest image that is shown as it is."""
+CROP = 512
+"""Side in pixels of the part of a larger image that is shown as it is."""
+RESIDUAL_LIMIT = 3.0
+"""Where the colors of the residual end, in standard deviations of the noise."""
+
+LABELS = {"noisy": "Noisy", "pretrained": "Pre-trained", "tuned": "Tuned"}
+
+SIGNED = matplotlib.colormaps["RdBu_r"]
+SIGNED_COLORS = [to_hex(color) for color in SIGNED(np.linspace(0, 1, 11))]
+"""From the lowest to the highest value of a `SignedMap`."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of the images to compare."""
+
+    key: str
+    label: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class SignedMap:
+    """An image of signed values around 0; `limit` is where its colors end."""
+
+    uri: str
+    limit: float
+
+
+@dataclass(frozen=True)
+class View:
+    """The same part of each image, at the same scale.
+
+    Parameters
+    ----------
+    label : what part it is.
+    height, width : of the pictures, in their pixels.
+    averaged : how many values of the image, pixels and colors, make one value of `residual`.
+    black, white : the intensities that are shown so.
+    panels : the images; the first is noisy, the last the result.
+    residual : noisy - result, in standard deviations of the noise.
+    residual_sigma : standard deviation of noisy - result, in the units of the image.
+    noise_sigma : standard deviation of the noise by its model, likewise.
+    change : tuned - pre-trained, in the units of the image; None if nothing tuned was kept.
+    """
+
+    label: str
+    height: int
+    width: int
+    averaged: int
+    black: float
+    white: float
+    panels: list[Panel]
+    residual: SignedMap
+    residual_sigma: float
+    noise_sigma: float
+    change: SignedMap | None
+
+
+def draw_views(noisy: Array, denoised: Denoised[Array]) -> list[View]:
+    """Compare one plane: whole if it is small, else its centre and an average of the whole.
+
+    Of a stack this is the middle plane, of several channels the first. One range of intensities,
+    the 0.5 to 99.5 percentiles of the result, is shown from black to white in all images.
+
+    Parameters
+    ----------
+    noisy : the image as it was given to `denoise`.
+    denoised : what `denoise` returned.
+
+    Examples
+    --------
+    >>> from gaintuning.denoising import denoise
+    >>> from gaintuning.networks import UNet
+    >>> noisy = np.random.default_rng(0).normal(100, 20, (48, 64))
+    >>> (view,) = draw_views(noisy, denoise(noisy, network=UNet(), tune=False))
+    >>> [panel.label for panel in view.panels]
+    ['Noisy', 'Pre-trained']
+    """
+    images = [noisy, denoised.pretrained, denoised.image]
+    planes = np.stack([_shown_plane(image, denoised.axes) for image in images])
+    adaptation = denoised.adaptations[0]
+    low, high = map(float, np.percentile(planes[-1], [0.5, 99.5]))
+    limits = (low, high if high > low else low + 1)
+    sides = planes.shape[-2:]
+    if max(sides) <= LARGEST:
+        return [_draw_view("Whole image", planes, limits, adaptation)]
+    rows, columns = (slice(max(0, side - CROP) // 2, (side + CROP) // 2) for side in sides)
+    factor = ceil(max(sides) / LARGEST)
+    whole = f"Whole image, averaged {factor} \N{MULTIPLICATION SIGN} {factor}"
+    return [
+        _draw_view("Centre, pixel by pixel", planes[..., rows, columns], limits, adaptation),
+        _draw_view(whole, planes, limits, adaptation, factor),
+    ]
+
+
+def describe_plane(axes: str, shape: tuple[int, ...]) -> str:
+    """Which plane `draw_views` shows, counted from 1; empty if there is only one.
+
+    Examples
+    --------
+    >>> describe_plane("TCYX", (5, 2, 64, 48))
+    'T 3 of 5, channel 1 of 2'
+    """
+    sizes = {axis: size for axis, size in zip(axes, shape, strict=True) if size > 1}
+    shown = [f"{axis} {sizes[axis] // 2 + 1} of {sizes[axis]}" for axis in "TZ" if axis in sizes]
+    if "C" in sizes:
+        shown.append(f"channel 1 of {sizes['C']}")
+    return ", ".join(shown)
+
+
+def _shown_plane(image: Array, axes: str) -> NDArray[np.float64]:
+    """(samples, height, width), with three samples for a color image and one for any other."""
+    sizes = dict(zip(axes, image.shape, strict=True))
+    times, depths = sizes.get("T", 1), sizes.get("Z", 1)
+    plane: Array = split_planes(image, axes)[0, times // 2 * depths + depths // 2]
+    return (plane if len(plane) == 3 else plane[:1]).astype(np.float64)
+
+
+def _draw_view(
+    label: str,
+    planes: NDArray[np.float64],
+    limits: tuple[float, float],
+    adaptation: Adaptation,
+    factor: int = 1,
+) -> View:
+    """Draw (noisy and pre-trained and tuned, samples, height, width)."""
+    noisy, pretrained, tuned = planes
+    block = tuple(min(factor, side) for side in noisy.shape[-2:])
+    variance = adaptation.noise.variance(torch.from_numpy(tuned)).numpy()
+    residual = noisy - tuned
+    # Where the model has no noise, as where nothing was counted, there is no unit to divide by.
+    relative = np.divide(
+        residual, np.sqrt(variance), out=np.zeros_like(residual), where=variance > 0
+    )
+    # The mean of n independent values, times the root of n, has their standard deviation.
+    count = len(residual) * prod(block)
+    mean_residual = _average(relative.mean(axis=0), block) * count**0.5
+    change = _average((tuned - pretrained).mean(axis=0), block)
+    limit = float(np.percentile(np.abs(change), 99.5)) or 1.0
+    keys = ["noisy", "pretrained", "tuned"] if adaptation.accepted else ["noisy", "pretrained"]
+    height, width = change.shape
+    return View(
+        label,
+        height,
+        width,
+        count,
+        *limits,
+        [
+            Panel(key, LABELS[key], _intensity_image(_average(plane, block), *limits))
+            for key, plane in zip(keys, planes, strict=False)
+        ],
+        _signed_map(mean_residual, RESIDUAL_LIMIT),
+        float(residual.std()),
+        float(variance.mean() ** 0.5),
+        _signed_map(change, limit) if adaptation.accepted else None,
+    )
+
+
+def _average(pixels: NDArray[np.float64], block: tuple[int, ...]) -> NDArray[np.float64]:
+    """The means of blocks of (..., height, width); what fills no block is left out."""
+    rows, columns = (side // size for side, size in zip(pixels.shape[-2:], block, strict=True))
+    whole = pixels[..., : rows * block[0], : columns * block[1]]
+    blocks = whole.reshape(*pixels.shape[:-2], rows, block[0], columns, block[1])
+    means: NDArray[np.float64] = blocks.mean(axis=(-3, -1))
+    return means
+
+
+def _intensity_image(pixels: NDArray[np.float64], low: float, high: float) -> str:
+    """An 8-bit PNG of (samples, height, width), black at `low` and white at `high`."""
+    unit = np.clip((pixels - low) / (high - low), 0, 1)
+    shades = np.rint(255 * unit).astype(np.uint8)
+    return _png(shades[0] if len(shades) == 1 else shades.transpose(1, 2, 0))
+
+
+def _signed_map(values: NDArray[np.float64], limit: float) -> SignedMap:
+    """(height, width): blue at `-limit` and below, white at 0, red at `limit` and above."""
+    colors = SIGNED((values / limit + 1) / 2, bytes=True)
+    return SignedMap(_png(colors[..., :3]), limit)
+
+
+def _png(pixels: NDArray[np.uint8]) -> str:
+    return data_uri("image/png", imagecodecs.png_encode(np.ascontiguousarray(pixels)))

@@ -1,0 +1,228 @@
+"""Each loss is what the paper says it is."""
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from gaintuning.divergence import denoise_with_divergence, random_signs
+from gaintuning.gains import channel_gains, free_parameters
+from gaintuning.networks import BlindSpotNet, DnCNN, UNet
+from gaintuning.noise import Gaussian, Poisson
+from gaintuning.objectives import (
+    BlindSpot,
+    BlindSpotByArchitecture,
+    NoiseResampling,
+    Sure,
+    hide_pixels,
+)
+
+SIGMA = 0.15
+
+
+def smoothing() -> nn.Module:
+    """A nonlinear denoiser of some quality: a blur, and half of what stands out of it."""
+
+    class Smoothing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            kernel = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64)
+            self.register_buffer("kernel", (kernel[:, None] * kernel / 16)[None, None])
+
+        def forward(self, images: Tensor) -> Tensor:
+            blurred = torch.nn.functional.conv2d(images, self.kernel, padding=1)
+            return blurred + torch.nn.functional.softshrink(images - blurred, 0.2)
+
+    return Smoothing()
+
+
+def clean_image(side: int = 48) -> Tensor:
+    line = torch.linspace(0, 3, side, dtype=torch.float64)
+    return (0.5 + 0.3 * torch.sin(line[:, None] * 2) * torch.cos(line * 3))[None, None]
+
+
+def test_sure_is_unbiased_for_the_error_against_the_clean_image() -> None:
+    clean, denoiser, rng = clean_image(), smoothing(), Generator().manual_seed(0)
+    gaps, errors = [], []
+    for _ in range(300):
+        noisy = Gaussian(SIGMA).sample(clean, rng)
+        error = (denoiser(noisy) - clean).square().mean()
+        gaps.append(Sure(SIGMA, step=1e-3)(denoiser, noisy, rng).mean() - error)
+        errors.append(error)
+    gap, error = torch.stack(gaps), torch.stack(errors).mean()
+    standard_error = gap.std() / len(gap) ** 0.5
+    assert standard_error < 0.01 * error  # the test has power
+    assert gap.mean().abs() < 4 * standard_error
+
+
+def test_a_wrong_sigma_would_be_noticed() -> None:
+    clean, denoiser, rng = clean_image(), smoothing(), Generator().manual_seed(0)
+    gaps = []
+    for _ in range(300):
+        noisy = Gaussian(SIGMA).sample(clean, rng)
+        error = (denoiser(noisy) - clean).square().mean()
+        gaps.append(Sure(1.05 * SIGMA, step=1e-3)(denoiser, noisy, rng).mean() - error)
+    gap = torch.stack(gaps)
+    assert gap.mean().abs() > 4 * gap.std() / len(gap) ** 0.5
+
+
+def test_the_divergence_of_a_linear_map_is_its_trace() -> None:
+    rng = Generator().manual_seed(0)
+    matrix = torch.randn(30, 30, generator=rng, dtype=torch.float64)
+
+    def linear(images: Tensor) -> Tensor:
+        return (images.reshape(-1, 30) @ matrix.T).reshape(images.shape)
+
+    noisy = torch.rand(1, 1, 5, 6, generator=rng, dtype=torch.float64)
+    sums = torch.stack(
+        [denoise_with_divergence(linear, noisy, 1e-3, rng)[1].sum() for _ in range(2000)]
+    )
+    standard_error = sums.std() / len(sums) ** 0.5
+    assert standard_error < 0.2 * matrix.norm()
+    assert (sums.mean() - matrix.trace()).abs() < 4 * standard_error
+
+
+def test_the_probe_is_signs() -> None:
+    signs = random_signs(torch.zeros(4, 1, 50, 50), Generator().manual_seed(0))
+    assert set(signs.unique().tolist()) == {-1.0, 1.0}
+    assert signs.mean().abs() < 4 / 100
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 33, 40), (2, 3, 32, 35)])
+def test_the_prediction_at_a_hidden_pixel_does_not_depend_on_it(shape: tuple[int, ...]) -> None:
+    rng = Generator().manual_seed(1)
+    noisy = torch.rand(shape, generator=rng)
+    masked, hidden = hide_pixels(noisy, 0.015, 5, Generator().manual_seed(2))
+    places = (hidden[:, 0] > 0).nonzero()
+    assert len(places) > 10
+    # Whatever is written into the hidden pixels, the network is shown the same.
+    other = torch.where(hidden > 0, torch.rand(shape, generator=rng), noisy)
+    again, _ = hide_pixels(other, 0.015, 5, Generator().manual_seed(2))
+    assert torch.equal(masked, again)
+    assert torch.equal(masked[hidden == 0], noisy[hidden == 0])
+    # What replaces a pixel stood within five rows and columns of it.
+    for image, row, column in places.tolist():
+        near = noisy[image, 0, max(row - 5, 0) : row + 6, max(column - 5, 0) : column + 6]
+        assert masked[image, 0, row, column] in near
+
+
+def test_the_derivative_of_the_masked_prediction_in_its_own_pixel_is_zero() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UNet().eval()
+    noisy = torch.rand(1, 1, 16, 16, generator=Generator().manual_seed(0)).requires_grad_()
+    masked, hidden = hide_pixels(noisy, 0.05, 5, Generator().manual_seed(1))
+    output = network(masked)
+    for _, _, row, column in hidden.nonzero().tolist():
+        (gradient,) = torch.autograd.grad(output[0, 0, row, column], noisy, retain_graph=True)
+        assert gradient[0, 0, row, column] == 0
+        assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.45])
+def test_the_mask_hides_the_fraction_asked_for(fraction: float) -> None:
+    _, hidden = hide_pixels(torch.zeros(1, 1, 200, 200), fraction, 5, Generator().manual_seed(0))
+    assert abs(hidden.mean() - fraction) < 4 * (fraction / 200**2) ** 0.5 + 1e-4
+
+
+def test_the_blind_spot_loss_estimates_the_error_plus_the_noise() -> None:
+    clean, rng = clean_image(96), Generator().manual_seed(0)
+
+    def blind(images: Tensor) -> Tensor:  # the mean of the four neighbours
+        wide = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
+        return (
+            wide[..., :-2, 1:-1] + wide[..., 2:, 1:-1] + wide[..., 1:-1, :-2] + wide[..., 1:-1, 2:]
+        ) / 4
+
+    gaps = []
+    for _ in range(200):
+        noisy = Gaussian(SIGMA).sample(clean, rng)
+        truth = (blind(noisy) - clean).square()[..., 1:-1, 1:-1].mean() + SIGMA**2
+        loss = BlindSpotByArchitecture()(blind, noisy, rng)[..., 1:-1, 1:-1].mean()
+        gaps.append(loss - truth)
+    gap = torch.stack(gaps)
+    standard_error = gap.std() / len(gap) ** 0.5
+    assert standard_error < 0.01 * SIGMA**2
+    assert gap.mean().abs() < 4 * standard_error
+
+
+def test_masked_and_architectural_blind_spot_agree_for_a_blind_network() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = BlindSpotNet().eval()
+    noisy = torch.rand(1, 1, 64, 64, generator=Generator().manual_seed(0))
+    rng = Generator().manual_seed(3)
+    with torch.no_grad():
+        by_architecture = BlindSpotByArchitecture()(network, noisy, rng)
+        for _ in range(20):
+            # One pixel hidden: it is not seen in its own place, so its prediction is the same.
+            loss = BlindSpot(fraction=2e-4)(network, noisy, rng)
+            if (loss > 0).sum() == 1:
+                place = loss > 0
+                torch.testing.assert_close(loss[place] / loss.numel(), by_architecture[place])
+                break
+        else:
+            pytest.fail("no draw hid a single pixel")
+
+
+def test_noise_resampling_is_the_error_of_removing_fresh_noise_from_the_first_result() -> None:
+    clean, rng = clean_image(96), Generator().manual_seed(0)
+    objective = NoiseResampling(smoothing(), Gaussian(SIGMA))
+    loss = objective(lambda images: images, clean, rng)
+    standard_error = loss.std() / loss.numel() ** 0.5
+    assert (loss.mean() - SIGMA**2).abs() < 4 * standard_error
+
+
+def test_noise_resampling_draws_poisson_noise_too() -> None:
+    clean, rng = clean_image(96), Generator().manual_seed(0)
+    objective = NoiseResampling(lambda images: images, Poisson(0.1))
+    loss = objective(lambda images: images, clean, rng)
+    assert (loss.mean() - 0.1 * clean.mean()).abs() < 4 * loss.std() / loss.numel() ** 0.5
+
+
+def test_gradients_of_sure_in_the_gains_equal_finite_differences() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = channel_gains(DnCNN(features=6, depth=4).double())
+    noisy = Gaussian(SIGMA).sample(clean_image(12), Generator().manual_seed(0))
+
+    def loss() -> Tensor:
+        return Sure(SIGMA)(network, noisy, Generator().manual_seed(1)).mean()
+
+    loss().backward()
+    for gain in free_parameters(network):
+        with torch.no_grad():
+            gain[0] += 1e-6
+            above = loss()
+            gain[0] -= 2e-6
+            below = loss()
+            gain[0] += 1e-6
+        assert abs((above - below) / 2e-6 - gain.grad[0]) < 1e-6
+
+
+def test_objectives_leave_the_image_alone_and_repeat_with_the_generator() -> None:
+    denoiser, noisy = smoothing(), clean_image()
+    before = noisy.clone()
+    for objective in (
+        Sure(SIGMA),
+        BlindSpot(),
+        BlindSpotByArchitecture(),
+        NoiseResampling(denoiser, Gaussian(SIGMA)),
+    ):
+        first = objective(denoiser, noisy, Generator().manual_seed(5))
+        second = objective(denoiser, noisy, Generator().manual_seed(5))
+        assert first.shape == noisy.shape
+        assert torch.equal(first, second)
+        assert torch.equal(noisy, before)
+
+
+@pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan")])
+def test_sure_refuses_a_sigma_that_is_none(sigma: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        Sure(sigma)
+
+
+def test_blind_spot_refuses_settings_that_hide_nothing_or_too_much() -> None:
+    with pytest.raises(ValueError, match="between 0 and"):
+        BlindSpot(fraction=0.0)
+    with pytest.raises(ValueError, match="at least 1"):
+        BlindSpot(radius=0)

@@ -1,0 +1,195 @@
+"""The loop: it learns from the noisy image alone, and keeps only what helps."""
+
+from copy import deepcopy
+from functools import partial
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from gaintuning._types import Denoiser, Images
+from gaintuning.gains import all_parameters, last_layers
+from gaintuning.networks import DnCNN, UNet
+from gaintuning.objectives import Sure
+from gaintuning.tuning import Risk, Schedule, compare, tune
+
+SIGMA = 0.2
+SHORT = Schedule(steps=30, crop=32, rate=3e-2, rounds=1)
+
+
+class Shrink(nn.Module):
+    """The best linear denoiser of white images scales them: one gain is all there is to learn."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.scale = nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.constant_(self.scale.weight, factor)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.scale(images)
+
+
+def white_image(side: int = 64) -> tuple[Tensor, Tensor]:
+    rng = Generator().manual_seed(0)
+    clean = 0.3 * torch.randn(1, 1, side, side, generator=rng)
+    return clean, clean + SIGMA * torch.randn(clean.shape, generator=rng)
+
+
+def network(kind: type[nn.Module] = UNet, **arguments: object) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return kind(**arguments)
+
+
+def test_tuning_finds_the_gain_that_theory_gives() -> None:
+    clean, noisy = white_image(128)
+    wiener = clean.square().mean() / (clean.square().mean() + SIGMA**2)
+    schedule = Schedule(steps=200, crop=96, rate=3e-2, rounds=1)
+    with torch.random.fork_rng():
+        start = Shrink(1.0)
+    tuned = tune(start, noisy, Sure(SIGMA), schedule=schedule, rng=Generator().manual_seed(0))
+    # The gain is an estimate from 128^2 pixels: its error is about one in a hundred.
+    assert tuned.accepted
+    assert abs(tuned.gains["scale"].item() - wiener) < 0.03
+    before, after = (noisy - clean).square().mean(), (tuned.network(noisy) - clean).square().mean()
+    assert after < 0.75 * before
+
+
+def test_a_network_that_is_as_good_as_it_gets_is_kept() -> None:
+    clean, noisy = white_image(64)
+    wiener = clean.square().mean() / (clean.square().mean() + SIGMA**2)
+
+    def misleading(denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
+        """On the crops it asks for a gain of 2, on the whole image for the truth."""
+        if noisy.shape[-1] < 64:
+            return (denoiser(noisy) - 2 * wiener * noisy).square()
+        return Sure(SIGMA)(denoiser, noisy, rng)
+
+    with torch.random.fork_rng():
+        start = Shrink(float(wiener))
+    tuned = tune(start, noisy, misleading, schedule=SHORT, rng=Generator().manual_seed(0))
+    assert not tuned.accepted
+    assert tuned.risk.after > tuned.risk.before
+    assert tuned.gains["scale"].item() > 1.2  # what was found is still told
+    assert torch.equal(tuned.network(noisy), start(noisy))
+
+
+def test_more_rounds_follow_only_where_the_last_one_brought_much() -> None:
+    _, noisy = white_image()
+    with torch.random.fork_rng():
+        far, near = Shrink(3.0), Shrink(0.7)
+    schedule = Schedule(steps=20, crop=32, rate=3e-2, rounds=3)
+    rng = Generator()
+    long = tune(far, noisy, Sure(SIGMA), schedule=schedule, rng=rng.manual_seed(0))
+    short = tune(near, noisy, Sure(SIGMA), schedule=schedule, rng=rng.manual_seed(0))
+    assert len(long.losses) == 60
+    assert len(short.losses) == 20
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    _, noisy = white_image()
+    results = [
+        tune(network(), noisy, Sure(SIGMA), schedule=SHORT, rng=Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
+    ]
+    first, second, other = (result.network(noisy) for result in results)
+    assert torch.equal(first, second)
+    assert results[0].losses == results[1].losses
+    assert not torch.equal(first, other)
+
+
+def test_the_callers_network_and_image_are_untouched() -> None:
+    _, noisy = white_image()
+    mine = network(DnCNN, features=8, depth=4).train()
+    image, state = noisy.clone(), deepcopy(mine.state_dict())
+    modes = [module.training for module in mine.modules()]
+    tuned = tune(mine, noisy, Sure(SIGMA), schedule=SHORT, rng=Generator().manual_seed(0))
+    assert torch.equal(noisy, image)
+    assert all(torch.equal(state[key], value) for key, value in mine.state_dict().items())
+    assert [module.training for module in mine.modules()] == modes
+    assert all(parameter.grad is None for parameter in mine.parameters())
+    assert tuned.network is not mine
+
+
+def test_only_the_gains_differ_in_the_tuned_network() -> None:
+    _, noisy = white_image()
+    mine = network()
+    tuned = tune(mine, noisy, Sure(SIGMA), schedule=SHORT, rng=Generator().manual_seed(0))
+    assert tuned.accepted
+    for name, layer in mine.named_children():
+        found = tuned.network.get_submodule(name)
+        gain = tuned.gains[name]
+        shape = (1, -1, 1, 1) if isinstance(layer, nn.ConvTranspose2d) else (-1, 1, 1, 1)
+        assert torch.equal(found.weight, layer.weight * gain.reshape(shape))
+        if layer.bias is not None:
+            assert torch.equal(found.bias, layer.bias)
+
+
+@pytest.mark.parametrize(
+    "free", [all_parameters, partial(last_layers, example=torch.zeros(1, 1, 16, 16))]
+)
+def test_other_parameters_can_be_tuned(free: object) -> None:
+    _, noisy = white_image()
+    tuned = tune(
+        network(),
+        noisy,
+        Sure(SIGMA),
+        parameters=free,
+        schedule=SHORT,
+        rng=Generator().manual_seed(0),
+    )
+    assert tuned.accepted
+    assert tuned.gains == {}
+
+
+def test_images_smaller_than_the_crop_are_tuned_on_as_they_are() -> None:
+    _, noisy = white_image(20)
+    tuned = tune(network(), noisy, Sure(SIGMA), schedule=SHORT, rng=Generator().manual_seed(0))
+    assert tuned.network(noisy).shape == noisy.shape
+
+
+def test_the_standard_error_of_a_comparison_is_honest() -> None:
+    """Over many images of one kind, the estimated fall varies as much as it says."""
+    rng = Generator().manual_seed(0)
+    falls, errors = [], []
+    for _ in range(400):
+        noisy = (0.3**2 + SIGMA**2) ** 0.5 * torch.randn(1, 1, 96, 96, generator=rng)
+        risk = compare(lambda y: y, lambda y: 0.6 * y, noisy, Sure(SIGMA), rng)
+        falls.append(risk.before - risk.after)
+        errors.append(risk.standard_error)
+    # The spread of 400 draws is itself known to 1 in 28, the mean of the errors better.
+    assert abs(torch.tensor(falls).std() / torch.tensor(errors).mean() - 1) < 4 / 28
+
+
+def test_a_risk_must_fall_by_more_than_its_standard_error() -> None:
+    assert Risk(2.0, 1.0, 0.5).fell
+    assert not Risk(2.0, 1.0, 1.5).fell
+    assert not Risk(1.0, 2.0, 0.5).fell
+    assert not Risk(2.0, 1.0, float("inf")).fell
+    assert not Risk(float("nan"), 1.0, 0.5).fell
+
+
+def test_progress_counts_every_step() -> None:
+    _, noisy = white_image()
+    calls: list[tuple[int, int]] = []
+    schedule = Schedule(steps=4, crop=32, rounds=1)
+    tune(
+        network(),
+        noisy,
+        Sure(SIGMA),
+        schedule=schedule,
+        rng=Generator().manual_seed(0),
+        progress=lambda done, steps: calls.append((done, steps)),
+    )
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"crop": 0}, {"crops": 0}, {"rounds": 0}])
+def test_a_schedule_of_nothing_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Schedule(**wrong)
+
+
+def test_a_rate_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        Schedule(rate=0.0)
