@@ -3,9 +3,8 @@
 import dataclasses
 import errno
 import io
-import logging
 import os
-import warnings
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -64,7 +63,7 @@ def test_tiff_gives_back_every_image(tmp_path, image):
 @quick
 def test_ome_tiff_gives_back_every_image_it_can_hold(tmp_path, image):
     if image.axes.endswith("S") and image.pixels.shape[-1] == 2:
-        with pytest.raises(ValueError, match="gray with alpha.*write a .tif"):
+        with pytest.raises(ValueError, match=r"gray with alpha.*write a \.tif"):
             check_output(tmp_path / "a.ome.tif", image, overwrite=True)
     else:
         write_image(tmp_path / "a.ome.tif", image, overwrite=True)
@@ -172,24 +171,18 @@ def test_jpeg_is_turned_as_the_camera_was(tmp_path):
     np.testing.assert_array_equal(read > 127, np.rot90(pixels, -1) > 127)
 
 
-@pytest.fixture
-def damaged(tmp_path):
-    """Files that were good once, by suffix: cut in the middle, and at a byte or two."""
-    whole = {}
-    for suffix in (".png", ".tif", ".ome.tif", ".npy"):
-        write_image(tmp_path / f"whole{suffix}", PLANE)
-        whole[suffix] = (tmp_path / f"whole{suffix}").read_bytes()
-    file = io.BytesIO()
-    COLOR.resize((40, 40)).save(file, "jpeg")
-    return whole | {".jpg": file.getvalue()}
-
-
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".ome.tif", ".npy"])
-@pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.9])
-def test_a_file_cut_short_is_refused(tmp_path, capfd, damaged, suffix, kept):
+@pytest.mark.parametrize("kept", [0.01, 0.1, 0.5, 0.9])
+def test_a_file_cut_short_is_refused(tmp_path, capfd, suffix, kept):
     path = tmp_path / f"cut{suffix}"
-    path.write_bytes(damaged[suffix][: 1 + int(kept * len(damaged[suffix]))])
-    with pytest.raises(ValueError, match=r"cut.*damaged, cut short.*export it again") as caught:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50), np.uint8)
+    if suffix == ".jpg":
+        Pillow.fromarray(noise).save(path)
+    else:
+        write_image(path, Image(noise, "YX"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(ValueError, match=r"cut\..*damaged, cut short.*export it again") as caught:
         read_image(path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
@@ -269,9 +262,9 @@ def test_axes_that_do_not_fit_are_refused(shape, axes):
 
 
 def test_samples_and_pixel_sizes_that_cannot_be_are_refused():
-    with pytest.raises(ValueError, match="7 samples.*name other channels C"):
+    with pytest.raises(ValueError, match=r"2 to 4 samples, not 7; .* as C"):
         Image(np.zeros((3, 4, 7)), "YXS")
-    with pytest.raises(ValueError, match="pixel size of 0.0 nm along 'X'.*leave out"):
+    with pytest.raises(ValueError, match=r"pixel size of 0\.0 nm along 'X'.*leave out"):
         Image(np.zeros((3, 4)), "YX", {"X": (0.0, "nm")})
     with pytest.raises(ValueError, match="along 'T'"):
         Image(np.zeros((2, 3, 4)), "TYX", {"T": (1.0, "s")})
@@ -346,19 +339,17 @@ def test_a_failed_write_harms_nothing(tmp_path, monkeypatch, name, failure, befo
     assert [file.read_bytes() for file in tmp_path.iterdir()] == ([before] if before else [])
 
 
-def test_a_full_disk_is_told(tmp_path, monkeypatch):
-    opened = Path.open
-    monkeypatch.setattr(files, "_temporary_in", lambda folder: folder / "temporary")
-    monkeypatch.setattr(
-        Path,
-        "open",
-        lambda path, mode: opened(Path("/dev/full") if path.exists() else path, mode),
-    )
-    monkeypatch.setattr(files, "check_output", lambda path, *_, **__: None)
-    (tmp_path / "temporary").touch()
-    monkeypatch.setattr(Path, "open", lambda path, mode: opened(Path("/dev/full"), "wb"))
-    with pytest.raises(OSError, match=r"a\.npy could not be written \(.*\); make room"):
-        write_image(tmp_path / "a.npy", PLANE)
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.ome.tif", "a.npy"])
+def test_a_disk_that_takes_no_more_is_told(tmp_path, name):
+    resource = pytest.importorskip("resource")
+    noise = Image(np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8), "YX")
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, former[1]))
+    try:
+        with pytest.raises(OSError, match=rf"{name} could not be written \(.+\); make room"):
+            write_image(tmp_path / name, noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -387,11 +378,14 @@ def test_writing_leaves_the_image_alone(tmp_path):
     np.testing.assert_array_equal(pixels, PLANE.pixels)
 
 
-def test_reading_warns_and_logs_nothing(tmp_path, caplog):
-    old = png(GRAY).replace(b"IHDR", b"IHDR", 1)
-    comment = b"\0\0\0\x01gAMA\0" + imagecodecs.zlib_crc32(b"gAMA\0").to_bytes(4, "big")
-    (tmp_path / "a.png").write_bytes(old[:33] + comment + old[33:])
-    with caplog.at_level(logging.DEBUG), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert read_image(tmp_path / "a.png").pixels.shape == (20, 30)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+def test_what_a_decoder_has_to_say_of_a_good_file_stays_unsaid(tmp_path, caplog):
+    encoded = imagecodecs.png_encode(PLANE.pixels)
+    end_of_header = 33
+    gamma = b"gAMA\0"  # of one byte instead of four
+    chunk = b"\0\0\0\1" + gamma + zlib.crc32(gamma).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(encoded[:end_of_header] + chunk + encoded[end_of_header:])
+    imagecodecs.png_decode((tmp_path / "a.png").read_bytes())
+    assert "gAMA" in caplog.text
+    caplog.clear()
+    assert_same(read_image(tmp_path / "a.png"), PLANE)
+    assert caplog.text == ""

@@ -1,16 +1,15 @@
-"""The command line: what may be asked for. The work is in `commands`, loaded when it is needed."""
+"""The command line: what may be asked for.
+
+The work is in `commands` and `pretrain_command`. A command imports them when it is run, since
+torch comes with them and `--help` need not wait for it.
+"""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
-import lazy_loader
 import typer
-
-commands = lazy_loader.load("gaintuning.commands", suppress_warning=True)
-pretraining = lazy_loader.load("gaintuning.pretraining", suppress_warning=True)
-pretrain_command = lazy_loader.load("gaintuning.pretrain_command", suppress_warning=True)
 
 app = typer.Typer(
     add_completion=False,
@@ -84,6 +83,8 @@ def denoise(
     quiet: Quiet = False,
 ) -> None:
     """Denoise image files: adapt a pre-trained network to each, without a clean image."""
+    from gaintuning import commands
+
     _run(
         lambda: commands.denoise_files(
             images,
@@ -112,12 +113,16 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell what is in a file: size, axes, intensities and noise, or a network's card."""
+    from gaintuning import commands
+
     _run(lambda: commands.describe(file, as_json=as_json))
 
 
 @app.command()
 def networks() -> None:
     """List the pre-trained networks on board."""
+    from gaintuning import commands
+
     _run(lambda: commands.list_networks())
 
 
@@ -135,6 +140,8 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Add noise to a photograph, denoise it, and compare with the original."""
+    from gaintuning import commands
+
     _run(
         lambda: commands.demonstrate(
             output, sigma=sigma, network=network, seed=seed, device=device, quiet=quiet
@@ -157,6 +164,8 @@ def convert(
     force: Force = False,
 ) -> None:
     """Turn a published checkpoint into safetensors with a card."""
+    from gaintuning import commands
+
     _run(
         lambda: commands.convert_network(
             source, target, training_set=training_set, sigma=sigma, licence=licence, force=force
@@ -197,8 +206,11 @@ def pretrain(
     quiet: Quiet = False,
 ) -> None:
     """Train a network on a folder of clean images; a run that was stopped goes on."""
-    _run(
-        lambda: pretrain_command.pretrain_network(
+
+    def train() -> None:
+        from gaintuning import pretrain_command, pretraining
+
+        pretrain_command.pretrain_network(
             architecture,
             images,
             output,
@@ -219,7 +231,8 @@ def pretrain(
             force=force,
             quiet=quiet,
         )
-    )
+
+    _run(train)
 
 
 def _run(command: Callable[[], None]) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import Progress as Bars
-from rich.table import Table
 from skimage import data
 
 from gaintuning import zoo
@@ -216,11 +215,12 @@ def describe(file: Path, *, as_json: bool) -> None:
 
 def _image_facts(image: Image) -> dict[str, Any]:
     pixels = image.pixels
+    lengths = [f"{axis} {length:g} {unit}" for axis, (length, unit) in image.pixel_size.items()]
     facts: dict[str, Any] = {
         "axes": image.axes,
         "shape": " x ".join(map(str, pixels.shape)),
         "dtype": str(pixels.dtype),
-        "pixel size": image.pixel_size_text or "not stated",
+        "pixel size": ", ".join(lengths) or "not stated",
         "intensities": f"{pixels.min():g} to {pixels.max():g}, mean {pixels.mean():g}",
     }
     try:
@@ -237,22 +237,14 @@ def _image_facts(image: Image) -> dict[str, Any]:
 
 
 def list_networks() -> None:
-    """Print a table of the networks on board."""
-    table = Table("name", "architecture", "parameters", "trained on", "sigma / 255", "licence")
+    """Print the networks on board with what their cards say."""
     for name in zoo.names():
         network, card = zoo.load(name)
         parameters = sum(parameter.numel() for parameter in network.parameters())
         arguments = ", ".join(f"{key}={value}" for key, value in card.arguments.items())
-        levels = "{:.0f} to {:.0f}".format(*(255 * s for s in card.sigma)) if card.sigma else "?"
-        table.add_row(
-            name,
-            f"{card.architecture}({arguments})",
-            f"{parameters:,}",
-            card.training_set,
-            levels,
-            card.licence,
-        )
-    Console().print(table)
+        print(name)
+        print(f"  {card.architecture}({arguments}), {parameters:,} parameters")
+        print(f"  trained on {_card_line(card)}")
 
 
 def demonstrate(
@@ -315,12 +307,16 @@ def convert_network(
     stated["sigma"] = (sigma[0] / 255, sigma[1] / 255) if sigma else None
     card = replace(card, **{name: value for name, value in stated.items() if value})
     save_network(network, card, target)
-    print(f"{source} -> {target}: {_card_line(card)}")
+    print(f"{source} -> {target}: {card.architecture}, {_card_line(card)}")
 
 
 def _card_line(card: Card) -> str:
-    levels = "sigma {:.0f} to {:.0f}".format(*(255 * s for s in card.sigma)) if card.sigma else ""
-    return ", ".join(filter(None, [card.architecture, card.training_set, levels, card.licence]))
+    levels = (
+        "sigma {:.0f} to {:.0f} (of 255)".format(*(255 * s for s in card.sigma))
+        if card.sigma
+        else ""
+    )
+    return ", ".join(filter(None, [card.training_set, levels, f"licence {card.licence}"]))
 
 
 def check_network_output(target: Path, force: bool) -> None:
@@ -336,7 +332,9 @@ def check_network_output(target: Path, force: bool) -> None:
 @contextmanager
 def progress_bars(quiet: bool) -> Iterator[Callable[[str], Progress]]:
     """A function that opens a bar on the terminal; bars go when all is done."""
-    with Bars(console=Console(stderr=True), transient=True, disable=quiet) as bars:
+    console = Console(stderr=True)
+    hidden = quiet or not console.is_terminal
+    with Bars(console=console, transient=True, disable=hidden) as bars:
 
         def bar(label: str) -> Progress:
             task = bars.add_task(label, total=None)

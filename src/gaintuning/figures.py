@@ -14,7 +14,7 @@ from torch import Tensor
 INK, FAINT, ACCENT = "#1d2630", "#8b97a3", "#0b6cb8"
 CHART = {
     "svg.hashsalt": "gaintuning",
-    "font.size": 9,
+    "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
@@ -40,9 +40,9 @@ def loss_chart(losses: Sequence[float]) -> str:
     def draw(axes: Axes) -> None:
         steps = np.arange(1, len(losses) + 1)
         window = max(3, len(losses) // 10 | 1)
-        median = median_filter(np.array(losses), window, mode="nearest")
+        median = median_filter(np.array(losses), window)
         axes.plot(steps, losses, color=FAINT, linewidth=0.8, alpha=0.7, label="each step")
-        axes.plot(steps, median, color=ACCENT, linewidth=1.8, label=f"median of {window}")
+        axes.plot(steps, median, color=ACCENT, linewidth=1.8, label=f"running median of {window}")
         axes.set(xlabel="step", ylabel="loss (squared units of the image)")
         axes.margins(x=0.01)
         axes.legend()
@@ -70,9 +70,9 @@ def gain_chart(gains: Mapping[str, Tensor]) -> str:
                 gain.cpu().numpy(),
                 ".",
                 color=ACCENT,
-                markersize=4,
+                markersize=5,
                 markeredgewidth=0,
-                alpha=0.55,
+                alpha=0.7,
                 rasterized=True,
             )
         axes.set(ylabel="gain", xlim=(-0.6, len(gains) - 0.4))
@@ -80,7 +80,7 @@ def gain_chart(gains: Mapping[str, Tensor]) -> str:
             range(len(gains)),
             [name if len(name) <= 20 else "…" + name[-19:] for name in gains],
             rotation=0 if len(gains) <= 5 else 90,
-            fontsize=9 if len(gains) <= 12 else 6.5,
+            fontsize=9 if len(gains) <= 12 else 6,
         )
         axes.tick_params(axis="x", length=0)
 
@@ -101,7 +101,7 @@ def data_uri(kind: str, content: bytes | bytearray) -> str:
 def _svg(draw: Callable[[Axes], None]) -> str:
     # The reader's own matplotlib settings would change the bytes.
     with style.context(["default", CHART]):
-        figure = Figure(figsize=(5.6, 3.4), dpi=200, layout="constrained")
+        figure = Figure(figsize=(5, 3.2), dpi=200, layout="constrained")
         draw(figure.subplots())
         content = BytesIO()
         nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])

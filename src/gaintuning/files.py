@@ -60,10 +60,7 @@ class Image:
         if dtype.kind == "b":
             raise ValueError("a mask of true and false has no noise; give the image it came from")
         if dtype.kind == "c":
-            raise ValueError(
-                f"the pixels are complex ({dtype}); give the modulus, or the real and the "
-                "imaginary part as two images"
-            )
+            raise ValueError(f"the pixels are {dtype}; give the modulus, or each part by itself")
         if dtype.kind not in "iu" and dtype.name not in _FLOATS:
             raise ValueError(
                 f"the pixels are {dtype}, but must be integers, float16, float32 or float64; "
@@ -77,15 +74,12 @@ class Image:
         if 0 in shape:
             raise ValueError(f"there are no pixels in an image of shape {shape}; give another")
         if self.axes.endswith("S") and shape[-1] not in (2, 3, 4):
-            raise ValueError(
-                f"{shape[-1]} samples a pixel, but S has 2 to 4; name other channels C and put "
-                "them before Y and X"
-            )
+            raise ValueError(f"S has 2 to 4 samples, not {shape[-1]}; put channels first, as C")
         for axis, (length, unit) in self.pixel_size.items():
             if axis not in ("Z", "Y", "X") or not 0 < length < math.inf:
                 raise ValueError(
-                    f"a pixel size of {length} {unit} along {axis!r}; needed is a length above 0 "
-                    "along Z, Y or X; leave out what is unknown"
+                    f"a pixel size of {length} {unit} along {axis!r} is no length above 0 along Z, "
+                    "Y or X; leave out what is unknown"
                 )
 
 

@@ -15,7 +15,7 @@ def psnr(denoised: Tensor, clean: Tensor, *, data_range: float) -> float:
     20.0
     """
     _check_shapes(denoised, clean)
-    error = (denoised.double() - clean.double()).square().mean()
+    error = (denoised.detach().double() - clean.detach().double()).square().mean()
     return float(10 * torch.log10(data_range**2 / error))
 
 
@@ -32,8 +32,8 @@ def ssim(denoised: Tensor, clean: Tensor, *, data_range: float) -> float:
     _check_shapes(denoised, clean)
     return float(
         structural_similarity(
-            denoised.double().numpy(),
-            clean.double().numpy(),
+            denoised.detach().cpu().double().numpy(),
+            clean.detach().cpu().double().numpy(),
             data_range=data_range,
             gaussian_weights=True,
             sigma=1.5,

@@ -1,5 +1,6 @@
 """Noise models, and the level of Gaussian noise estimated from one image."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -76,6 +77,8 @@ class Poisson:
     def __post_init__(self) -> None:
         if not 0 < self.gain < float("inf"):
             raise ValueError(f"the noise's gain must be a number above 0, got {self.gain}")
+        if not -float("inf") < self.offset < float("inf"):
+            raise ValueError(f"the noise's offset must be a number, got {self.offset}")
 
     def sample(self, clean: Tensor, rng: Generator) -> Tensor:
         counts = ((clean - self.offset) / self.gain).clamp(min=0).cpu()
@@ -138,10 +141,14 @@ def estimate_gaussian(planes: NDArray[np.floating]) -> Gaussian:
             f"{planes.shape[-2]} x {planes.shape[-1]} pixels are too few to estimate the noise "
             "from; state its level, as in gaussian:SIGMA"
         )
-    sigma = float(np.median([estimate_sigma(plane) for plane in planes]))
-    if not sigma > 0:
+    with warnings.catch_warnings():
+        # Of a plane without any detail, as a blank frame, the estimate is not a number.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        levels = np.array([estimate_sigma(plane) for plane in planes])
+    levels = levels[levels > 1e-10 * np.abs(planes).max()]  # less is the rounding of floats
+    if not len(levels):
         raise ValueError(
             "no noise was found in the image, so there is nothing to remove; if it is noisy all "
             "the same, state the level, as in gaussian:SIGMA"
         )
-    return Gaussian(sigma)
+    return Gaussian(float(np.median(levels)))

@@ -49,7 +49,8 @@ def pretrain_network(
         torch.manual_seed(recipe.seed)
         network = build(card)
     state = output.with_suffix(".state")
-    with progress_bars(quiet) as bar:
+    first = fabric.is_global_zero  # of the processes, one for each device
+    with progress_bars(quiet or not first) as bar:
         trained = pretrain(
             network, clean, recipe, state, fabric=fabric, progress=bar(f"training {architecture}")
         )
@@ -72,6 +73,8 @@ def pretrain_network(
             "validation PSNR in dB, images held out": scores,
         },
     )
+    if not first:
+        return
     save_network(trained.network, card, output)
     if not quiet:
         print(f"{output}: {json.dumps(card.facts)}")

@@ -139,7 +139,7 @@ def pretrain(
         optimizer.zero_grad()
         fabric.backward(loss)
         optimizer.step()
-        mean_loss.lerp_(loss.detach(), 0.01)
+        mean_loss.lerp_(loss.detach(), max(0.01, 1 / (step - first + 1)))
         done = step + 1
         if progress:
             progress(done, recipe.steps)
@@ -153,12 +153,18 @@ def pretrain(
 
 
 def make_fabric(device: str, devices: int = 1) -> Fabric:
-    """Where to train: a device's name, or auto for a GPU where there is one."""
+    """Where to train: a device's name, or auto for a GPU where there is one.
+
+    For several devices the program is started anew, once for each of the others.
+    """
     if device == "auto":
-        return Fabric(accelerator="auto", devices=devices)
-    where = find_device(device)
-    numbered = where.type != "cpu" and where.index is not None
-    return Fabric(accelerator=where.type, devices=[where.index] if numbered else devices)
+        fabric = Fabric(accelerator="auto", devices=devices)
+    else:
+        where = find_device(device)
+        numbered = where.type != "cpu" and where.index is not None
+        fabric = Fabric(accelerator=where.type, devices=[where.index] if numbered else devices)
+    fabric.launch()
+    return fabric
 
 
 def training_pair(

@@ -165,11 +165,12 @@ def describe(adaptation: Adaptation) -> Section:
     risk = adaptation.risk
     if risk is None:
         return Section(_sentence(adaptation.verdict), facts)
+    change = risk.after - risk.before
     facts |= {
         "Objective": adaptation.objective,
         "Risk of the pre-trained network": f"{risk.before:.4g}",
         "Risk of the tuned network": f"{risk.after:.4g}",
-        "Difference": f"{risk.after - risk.before:+.3g} ± {risk.standard_error:.2g}",
+        "Difference, standard error": f"{change:+.3g} ± {risk.standard_error:.2g}",
     }
     if adaptation.objective == "sure":
         facts |= {

@@ -83,12 +83,13 @@ def load_network(path: Path) -> tuple[nn.Module, Card]:
     is_safetensors = path.suffix == ".safetensors"
     state, card = _read_safetensors(path) if is_safetensors else _read_published(path)
     try:
-        # Its own first weights would take random numbers from the caller's global generator.
-        with torch.device("meta"):
+        # Its first weights are drawn and replaced; the caller's global generator stays as it was.
+        with torch.random.fork_rng(devices=[]):
             network = build(card)
     except (ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
         raise ValueError(
-            f"the card in {path} names no network that can be built: {error}"
+            f"the card in {path} names no network that can be built: {reason}"
         ) from error
     try:
         network.load_state_dict(state, assign=True)

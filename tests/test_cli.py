@@ -1,0 +1,353 @@
+"""The command line as a person meets it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+import torch
+from skimage import data
+from typer.testing import CliRunner
+
+from gaintuning.cli import app
+from gaintuning.files import Image, read_image, write_image
+from gaintuning.networks import UNet
+from gaintuning.networks.checkpoint import load_network
+
+SIDE = 64
+
+
+def gaintuning(*words: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def succeed(*words: object) -> str:
+    status, output, errors = gaintuning(*words)
+    assert status == 0, errors
+    return output
+
+
+def fail(*words: object) -> str:
+    """The one line that a failing command prints."""
+    status, output, errors = gaintuning(*words)
+    assert status == 2
+    assert output == ""
+    assert errors.startswith("gaintuning: ")
+    assert errors.count("\n") == 1
+    return errors
+
+
+@pytest.fixture(scope="module")
+def photograph() -> np.ndarray:
+    clean = data.camera()[200 : 200 + SIDE, 200 : 200 + SIDE].astype(float)
+    return clean + np.random.default_rng(0).normal(0, 25, clean.shape)
+
+
+@pytest.fixture
+def noisy(tmp_path: Path, photograph: np.ndarray) -> Path:
+    path = tmp_path / "noisy.png"
+    write_image(path, Image(photograph.clip(0, 255).round().astype(np.uint8), "YX"))
+    return path
+
+
+def test_one_command_denoises_an_image_and_says_what_it_did(noisy: Path, tmp_path: Path) -> None:
+    output = succeed("denoise", noisy, "-o", tmp_path / "out.png")
+    image = read_image(tmp_path / "out.png")
+    assert image.pixels.dtype == np.uint8
+    assert image.pixels.shape == (SIDE, SIDE)
+    assert "Gaussian, sigma" in output
+    assert "(estimated)" in output
+    assert "kept" in output
+
+
+def test_the_same_seed_gives_the_same_file(noisy: Path, tmp_path: Path) -> None:
+    contents = []
+    for name, seed in (("a.tif", 1), ("b.tif", 1), ("c.tif", 2)):
+        succeed("denoise", noisy, "-o", tmp_path / name, "--noise", "gaussian:25", "--seed", seed)
+        contents.append((tmp_path / name).read_bytes())
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
+
+
+@pytest.mark.parametrize("objective", ["sure", "blind-spot", "noise-resampling"])
+def test_every_objective_runs(noisy: Path, tmp_path: Path, objective: str) -> None:
+    text = succeed("denoise", noisy, "-o", tmp_path / "out.png", "--objective", objective, "--json")
+    (record,) = json.loads(text)
+    assert record["channels"][0]["objective"] == objective
+
+
+def test_json_tells_what_was_given(noisy: Path, tmp_path: Path) -> None:
+    words = ["--noise", "poisson:3", "--range", 10, 200, "--json", "--no-tune"]
+    (record,) = json.loads(succeed("denoise", noisy, "-o", tmp_path / "out.png", *words))
+    channel = record["channels"][0]
+    assert channel["noise"] == {"model": "poisson", "gain": 3.0, "offset": 0.0}
+    assert not channel["noise_was_estimated"]
+    assert channel["range"] == [10, 200]
+    assert channel["objective"] is None
+    assert record["shape"] == [SIDE, SIDE]
+
+
+def test_quiet_prints_nothing(noisy: Path, tmp_path: Path) -> None:
+    assert succeed("denoise", noisy, "-o", tmp_path / "o.png", "--quiet", "--no-tune") == ""
+
+
+def test_axes_pixel_size_and_dtype_survive(tmp_path: Path, photograph: np.ndarray) -> None:
+    stack = np.stack([photograph, photograph[::-1]]).clip(0, 255).astype(np.uint16) * 100
+    source = tmp_path / "stack.ome.tif"
+    write_image(source, Image(stack, "TYX", {"Y": (0.2, "nm"), "X": (0.2, "nm")}))
+    succeed("denoise", source, "-o", tmp_path / "out.ome.tif", "--no-tune")
+    result = read_image(tmp_path / "out.ome.tif")
+    assert result.axes == "TYX"
+    assert result.pixels.dtype == np.uint16
+    assert result.pixel_size == {"Y": (0.2, "nm"), "X": (0.2, "nm")}
+
+
+def test_several_files_and_patterns_go_to_a_folder(noisy: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.png").write_bytes(noisy.read_bytes())
+    (tmp_path / "broken.png").write_bytes(b"")
+    words = ["denoise", tmp_path / "*.png", "-o", tmp_path / "out", "--no-tune"]
+    status, output, errors = gaintuning(*words, "--report", tmp_path / "pages")
+    assert status == 2  # one of them is broken; the others are done all the same
+    assert "broken.png" in errors
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["noisy.png", "other.png"]
+    assert sorted(p.name for p in (tmp_path / "pages").iterdir()) == ["noisy.html", "other.html"]
+    assert output.count(" -> ") == 2
+
+
+def test_a_jpeg_becomes_a_png_in_a_folder(tmp_path: Path, photograph: np.ndarray) -> None:
+    pixels = photograph.clip(0, 255).astype(np.uint8)
+    (tmp_path / "a.jpg").write_bytes(imagecodecs.jpeg_encode(pixels))
+    (tmp_path / "out").mkdir()
+    succeed("denoise", tmp_path / "a.jpg", "-o", tmp_path / "out", "--no-tune")
+    assert (tmp_path / "out" / "a.png").exists()
+
+
+def test_the_report_has_the_command(noisy: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    succeed("denoise", noisy, "-o", tmp_path / "out.png", "--report", page)
+    assert "gaintuning" in page.read_text(encoding="utf-8")
+
+
+def bad_image(kind: str, folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    arrays = {
+        "nan": np.where(rng.random((SIDE, SIDE)) < 0.01, np.nan, rng.random((SIDE, SIDE))),
+        "infinite": np.where(rng.random((SIDE, SIDE)) < 0.01, np.inf, rng.random((SIDE, SIDE))),
+        "constant": np.full((SIDE, SIDE), 7.0),
+        "one pixel": np.ones((1, 1)),
+        "too small": rng.random((20, 90)),
+        "five axes": rng.random((2, 2, 2, SIDE, SIDE)),
+        "one axis": rng.random(SIDE),
+        "complex": rng.random((SIDE, SIDE)) + 1j,
+        "no pixels": np.zeros((0, SIDE)),
+    }
+    if kind in arrays:
+        np.save(folder / "bad.npy", arrays[kind])
+        return folder / "bad.npy"
+    path = folder / {"truncated tiff": "bad.tif", "truncated npy": "bad.npy"}.get(kind, "bad.png")
+    if kind == "text":
+        path.write_text("This is no image.")
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "truncated png":
+        whole = imagecodecs.png_encode(rng.integers(0, 255, (SIDE, SIDE), dtype=np.uint8))
+        path.write_bytes(whole[: len(whole) // 2])
+    elif kind == "truncated tiff":
+        tifffile.imwrite(path, rng.random((SIDE, SIDE)))
+        path.write_bytes(path.read_bytes()[: SIDE * SIDE])
+    elif kind == "truncated npy":
+        np.save(path, rng.random((SIDE, SIDE)))
+        path.write_bytes(path.read_bytes()[: SIDE * SIDE])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("missing", "no"),
+        ("empty", "empty"),
+        ("text", "not"),
+        ("truncated png", "bad.png"),
+        ("truncated tiff", "bad.tif"),
+        ("truncated npy", "bad.npy"),
+        ("nan", "NaN or infinite; replace them"),
+        ("infinite", "NaN or infinite; replace them"),
+        ("constant", "no image to denoise"),
+        ("one pixel", "no image to denoise"),
+        ("too small", "--no-tune"),
+        ("five axes", "axes"),
+        ("one axis", "axes"),
+        ("complex", "complex"),
+        ("no pixels", "pixels"),
+    ],
+)
+def test_a_bad_image_gets_one_line_and_leaves_nothing(
+    kind: str, words: str, tmp_path: Path
+) -> None:
+    source = bad_image(kind, tmp_path)
+    before = sorted(tmp_path.iterdir())
+    message = fail("denoise", source, "-o", tmp_path / "out.tif", "--report", tmp_path / "out.html")
+    assert words in message
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_image_smaller_than_the_crop_is_denoised(tmp_path: Path) -> None:
+    small = np.random.default_rng(0).random((40, 33)).astype(np.float32)
+    np.save(tmp_path / "small.npy", small)
+    succeed("denoise", tmp_path / "small.npy", "-o", tmp_path / "out.npy")
+    assert np.load(tmp_path / "out.npy").shape == (40, 33)
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["--network", "resnet"], "unet-bias-free"),
+        (["--network", "none.pt"], "none.pt"),
+        (["--noise", "salt"], "gaussian:SIGMA"),
+        (["--noise", "gaussian:0"], "above 0"),
+        (["--noise", "poisson:1", "--objective", "sure"], "blind-spot"),
+        (["--range", "5", "5"], "the lower first"),
+        (["--device", "abacus"], "use cpu"),
+        (["--axes", "YXQ"], "axes"),
+    ],
+)
+def test_bad_options_get_one_line(noisy: Path, tmp_path: Path, words: list[str], cure: str) -> None:
+    before = sorted(tmp_path.iterdir())
+    assert cure in fail("denoise", noisy, "-o", tmp_path / "out.png", *words)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_output_that_exists_is_replaced_only_with_force(noisy: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.png"
+    output.write_bytes(b"precious")
+    assert "--force" in fail("denoise", noisy, "-o", output, "--no-tune")
+    assert output.read_bytes() == b"precious"
+    succeed("denoise", noisy, "-o", output, "--no-tune", "--force")
+    assert read_image(output).pixels.shape == (SIDE, SIDE)
+
+
+def test_a_report_that_exists_is_replaced_only_with_force(noisy: Path, tmp_path: Path) -> None:
+    page, output = tmp_path / "page.html", tmp_path / "out.png"
+    page.write_text("precious")
+    words = ["denoise", noisy, "-o", output, "--no-tune", "--report", page]
+    assert "--force" in fail(*words)
+    assert page.read_text() == "precious"
+    assert not output.exists()
+    succeed(*words, "--force")
+    assert "precious" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("target", ["nowhere/out.png", "out.xyz", "out.jpg", "noisy.png"])
+def test_an_output_that_cannot_be_is_refused_before_any_work(
+    noisy: Path, tmp_path: Path, target: str
+) -> None:
+    before = noisy.read_bytes()
+    fail("denoise", noisy, "-o", tmp_path / target, "--force")
+    assert [path.name for path in tmp_path.iterdir()] == ["noisy.png"]
+    assert noisy.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(noisy: Path) -> None:
+    # /proc takes no files from anyone, not even from an administrator.
+    if not Path("/proc").is_dir():
+        pytest.skip("needs /proc, a folder that takes no files")
+    fail("denoise", noisy, "-o", "/proc/out.png")
+
+
+def test_a_full_disk_leaves_nothing(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(Path, "replace", full)
+    assert "space" in fail("denoise", noisy, "-o", tmp_path / "out.tif", "--no-tune")
+    assert [path.name for path in tmp_path.iterdir()] == ["noisy.png"]
+
+
+def test_a_pickle_bomb_does_not_go_off(noisy: Path, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "harmed",)
+
+    torch.save({"model": [Bomb()]}, tmp_path / "bomb.pt")
+    message = fail("denoise", noisy, "-o", tmp_path / "out.png", "--network", tmp_path / "bomb.pt")
+    assert "safetensors" in message
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bomb.pt", "noisy.png"]
+
+
+def published_checkpoint(path: Path) -> UNet:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UNet()
+    torch.save({"model": [network.state_dict()]}, path)
+    return network
+
+
+def test_a_published_checkpoint_denoises_and_converts(noisy: Path, tmp_path: Path) -> None:
+    checkpoint, converted = tmp_path / "0-55.pt", tmp_path / "unet.safetensors"
+    network = published_checkpoint(checkpoint)
+    succeed("denoise", noisy, "-o", tmp_path / "a.tif", "--network", checkpoint, "--no-tune")
+    words = ["--training-set", "BSD400", "--sigma", 0, 55, "--licence", "MIT"]
+    assert "BSD400" in succeed("convert", checkpoint, converted, *words)
+    loaded, card = load_network(converted)
+    assert card.training_set == "BSD400"
+    assert card.sigma == (0, 55 / 255)
+    assert all(torch.equal(loaded.state_dict()[k], v) for k, v in network.state_dict().items())
+    succeed("denoise", noisy, "-o", tmp_path / "b.tif", "--network", converted, "--no-tune")
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+    assert "--force" in fail("convert", checkpoint, converted)
+
+
+def test_info_tells_of_images_and_networks(noisy: Path, tmp_path: Path) -> None:
+    facts = json.loads(succeed("info", noisy, "--json"))
+    assert facts["axes"] == "YX"
+    assert "sigma" in facts["noise"]
+    published_checkpoint(tmp_path / "0-55.pt")
+    assert json.loads(succeed("info", tmp_path / "0-55.pt", "--json"))["parameters"] == 233_440
+    assert "dtype" in succeed("info", noisy)
+    assert "no" in fail("info", tmp_path / "none.png")
+
+
+def test_networks_lists_what_is_on_board() -> None:
+    output = succeed("networks")
+    assert "unet-bias-free" in output
+    assert "BSD400" in output
+
+
+def test_pretrain_makes_a_network_that_denoise_takes(noisy: Path, tmp_path: Path) -> None:
+    folder, network = tmp_path / "clean", tmp_path / "mine.safetensors"
+    folder.mkdir()
+    for index in range(3):
+        clean = data.camera()[index * 64 : index * 64 + 48, :48]
+        write_image(folder / f"{index}.png", Image(np.ascontiguousarray(clean), "YX"))
+    words = ["--steps", 4, "--patch", 16, "--batch", 2, "--device", "cpu", "--licence", "MIT"]
+    output = succeed("pretrain", "unet-bias-free", folder, "-o", network, "--residual", *words)
+    assert "validation" in output
+    _, card = load_network(network)
+    assert card.arguments == {"channels": 1, "bias": False, "residual": True}
+    assert card.facts["steps"] == 4
+    succeed("denoise", noisy, "-o", tmp_path / "o.png", "--network", network, "--no-tune")
+    assert "folder" in fail("pretrain", "unet", noisy, "-o", tmp_path / "x.safetensors")
+    assert "--residual" in fail(
+        "pretrain", "dncnn", folder, "-o", tmp_path / "x.safetensors", "--residual"
+    )
+
+
+def test_the_installed_command_exits_with_2_and_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gaintuning", "denoise", str(tmp_path / "none.png")]
+    done = subprocess.run(
+        [*command, "-o", str(tmp_path / "out.png")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "none.png" in done.stderr

@@ -1,0 +1,247 @@
+"""Noise models are what their formulas say, in any units, and the level is found."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from gaintuning.noise import Gaussian, Noise, Poisson, estimate_gaussian, parse_noise
+
+positive = st.floats(1e-3, 1e3)
+noises = st.one_of(
+    st.builds(Gaussian, positive), st.builds(Poisson, positive, st.floats(-100, 100))
+)
+
+
+def samples(noise: Noise, mean: float, count: int = 40_000) -> Tensor:
+    clean = torch.full((count,), mean, dtype=torch.float64)
+    return noise.sample(clean, Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("noise", "mean", "kurtosis"),
+    [
+        (Gaussian(0.2), 0.5, 3.0),
+        (Gaussian(30.0), -7.0, 3.0),
+        (Poisson(1.0), 0.3, 3 + 1 / 0.3),
+        (Poisson(2.0), 40.0, 3 + 1 / 20),
+        (Poisson(0.5, 100.0), 101.0, 3 + 1 / 2),
+        (Poisson(2.0, -10.0), 50.0, 3 + 1 / 30),
+    ],
+)
+def test_samples_have_the_stated_mean_and_variance(
+    noise: Noise, mean: float, kurtosis: float
+) -> None:
+    found = samples(noise, mean)
+    variance = float(noise.variance(torch.tensor(mean, dtype=torch.float64)))
+    error_of_mean = (variance / len(found)) ** 0.5
+    error_of_variance = variance * ((kurtosis - 1) / len(found)) ** 0.5
+    assert error_of_variance < 0.02 * variance  # the test has power
+    assert abs(found.mean() - mean) < 4 * error_of_mean
+    assert abs(found.var() - variance) < 4 * error_of_variance
+
+
+def test_pixels_are_independent() -> None:
+    for noise in (Gaussian(1.0), Poisson(1.0)):
+        found = samples(noise, 5.0) - 5
+        correlation = (found[1:] * found[:-1]).mean() / found.square().mean()
+        assert abs(correlation) < 4 / len(found) ** 0.5
+
+
+def test_poisson_samples_are_whole_counts_above_the_offset() -> None:
+    counts = (samples(Poisson(0.25, -3.0), 1.0) + 3) / 0.25
+    assert torch.equal(counts, counts.round())
+    assert counts.min() >= 0
+
+
+def test_below_the_offset_there_are_no_counts_and_no_noise() -> None:
+    noise, clean = Poisson(2.0, 10.0), torch.tensor([-5.0, 3.0, 10.0])
+    assert torch.equal(noise.sample(clean, Generator().manual_seed(0)), torch.full((3,), 10.0))
+    assert not noise.variance(clean).any()
+
+
+@given(noise=noises, low=st.floats(-1e3, 1e3), width=positive, mean=st.floats(-1e3, 1e3))
+def test_variance_does_not_depend_on_the_units(
+    noise: Noise, low: float, width: float, mean: float
+) -> None:
+    pixels = torch.tensor([mean], dtype=torch.float64)
+    in_unit = noise.rescaled(low, low + width).variance((pixels - low) / width)
+    # What cancels in mean - offset is lost to rounding, in units of the larger of the terms.
+    lost = 1e-14 * (abs(mean) + abs(low) + 100 + width) * getattr(noise, "gain", 0.0)
+    # low + width - low is not quite width.
+    slack = 1e-11 * (1 + abs(low) / width)
+    torch.testing.assert_close(
+        in_unit * width**2, noise.variance(pixels), rtol=slack, atol=lost * (1 + abs(low) / width)
+    )
+
+
+@given(
+    gaussian=st.booleans(),
+    level=st.integers(-3, 3),
+    offset=st.integers(-50, 50),
+    low=st.integers(-100, 100),
+    width=st.integers(-4, 10),
+)
+def test_samples_do_not_depend_on_the_units(
+    gaussian: bool, level: int, offset: int, low: int, width: int
+) -> None:
+    # Powers of two and whole numbers, so that the map of intensities is exact.
+    noise = Gaussian(2.0**level) if gaussian else Poisson(2.0**level, float(offset))
+    clean = torch.arange(-60.0, 120.0, dtype=torch.float64)
+    direct = noise.sample(clean, Generator().manual_seed(3))
+    unit = noise.rescaled(low, low + 2.0**width)
+    mapped = unit.sample((clean - low) / 2.0**width, Generator().manual_seed(3))
+    torch.testing.assert_close(mapped * 2.0**width + low, direct, rtol=0, atol=1e-10)
+
+
+@given(noise=noises, low=st.floats(-100, 100), width=st.floats(1, 1e3))
+def test_there_and_back_is_the_same_noise(noise: Noise, low: float, width: float) -> None:
+    unit = noise.rescaled(low, low + width)
+    back = unit.rescaled(-low / width, (1 - low) / width)
+    for name, value in vars(noise).items():
+        assert getattr(back, name) == pytest.approx(value, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("noise", [Gaussian(0.1), Poisson(0.1)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_randomness_comes_from_the_generator_alone(noise: Noise, dtype: torch.dtype) -> None:
+    clean = torch.full((2, 1, 9, 8), 0.5, dtype=dtype)
+    first, same, other = (noise.sample(clean, Generator().manual_seed(s)) for s in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert (first.dtype, first.shape) == (dtype, clean.shape)
+    assert (clean == 0.5).all()
+    assert noise.variance(clean).shape == clean.shape
+
+
+@pytest.mark.parametrize("level", [0.0, -1.0, math.nan, math.inf, -math.inf])
+def test_a_level_is_a_number_above_zero(level: float) -> None:
+    with pytest.raises(ValueError, match="sigma must be a number above 0"):
+        Gaussian(level)
+    with pytest.raises(ValueError, match="gain must be a number above 0"):
+        Poisson(level)
+
+
+@pytest.mark.parametrize("offset", [math.nan, math.inf, -math.inf])
+def test_an_offset_is_a_number(offset: float) -> None:
+    with pytest.raises(ValueError, match="offset must be a number"):
+        Poisson(1.0, offset)
+
+
+def test_a_noise_model_tells_its_level() -> None:
+    assert str(Gaussian(25.0)) == "Gaussian, sigma 25"
+    assert str(Poisson(0.123456)) == "Poisson, gain 0.1235"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("auto", None),
+        ("gaussian:25", Gaussian(25.0)),
+        ("gaussian:1e-3", Gaussian(0.001)),
+        ("poisson:0.5", Poisson(0.5)),
+    ],
+)
+def test_noise_is_read_from_text(text: str, expected: Noise | None) -> None:
+    assert parse_noise(text) == expected
+
+
+@given(sigma=st.floats(min_value=1e-300, max_value=1e300))
+def test_every_level_can_be_written(sigma: float) -> None:
+    assert parse_noise(f"gaussian:{sigma!r}") == Gaussian(sigma)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gaussian",
+        "gaussian:",
+        "gaussian:-1",
+        "gaussian:0",
+        "gaussian:nan",
+        "gaussian:inf",
+        "gaussian:25:3",
+        "gaussian 25",
+        "poisson",
+        "poisson:much",
+        "salt:3",
+        "auto:3",
+        ":3",
+        "",
+    ],
+)
+def test_text_that_is_no_noise(text: str) -> None:
+    with pytest.raises(ValueError, match=r"auto, gaussian:SIGMA or poisson:GAIN") as caught:
+        parse_noise(text)
+    assert repr(text) in str(caught.value)
+
+
+@given(level=st.text("0123456789.+-_einfax: ", max_size=6))
+def test_any_level_is_either_refused_or_a_number_above_zero(level: str) -> None:
+    try:
+        found = parse_noise(f"poisson:{level}")
+    except ValueError:
+        return
+    assert isinstance(found, Poisson)
+    assert 0 < found.gain < math.inf
+
+
+def smooth_planes(count: int, side: int) -> NDArray[np.floating]:
+    line = np.linspace(0, 5, side)
+    plane = 100 * np.sin(line[:, None]) * np.cos(1.3 * line)
+    return np.repeat(plane[None], count, 0)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 10.0, 300.0])
+def test_the_level_of_noise_on_a_smooth_image_is_found(sigma: float) -> None:
+    side = 256
+    noise = np.random.default_rng(0).normal(0, sigma, (1, side, side))
+    found = estimate_gaussian(smooth_planes(1, side) + noise).sigma
+    # The median absolute deviation of n normal numbers is 37 % as efficient as their standard
+    # deviation, whose relative standard error is 1 / sqrt(2 n); here n is a quarter of the pixels.
+    standard_error = (2 * 0.37 * side**2 / 4) ** -0.5
+    assert standard_error < 0.01
+    assert abs(found / sigma - 1) < 4 * standard_error
+
+
+@given(scale=st.floats(1e-3, 1e3), offset=st.floats(-1e3, 1e3))
+def test_the_estimate_is_in_the_units_of_the_image(scale: float, offset: float) -> None:
+    planes = np.random.default_rng(0).normal(0, 1, (2, 32, 40))
+    expected = scale * estimate_gaussian(planes).sigma
+    assert estimate_gaussian(scale * planes + offset).sigma == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_plane_that_differs_does_not_matter() -> None:
+    planes = np.random.default_rng(0).normal(0, 1, (5, 64, 64))
+    before = estimate_gaussian(planes).sigma
+    planes[2] *= 1000
+    assert abs(estimate_gaussian(planes).sigma / before - 1) < 0.1
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 64), (1, 64, 7), (3, 1, 1)])
+def test_few_pixels_are_too_few_to_estimate_from(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"too few to estimate .* gaussian:SIGMA"):
+        estimate_gaussian(np.ones(shape))
+
+
+def test_blank_frames_of_a_stack_do_not_matter() -> None:
+    planes = np.random.default_rng(0).normal(0, 1, (5, 64, 64))
+    expected = estimate_gaussian(planes[2:])
+    planes[0] = 0
+    planes[1, :, :32], planes[1, :, 32:] = 0, 1
+    assert estimate_gaussian(planes) == expected
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, 1e-9, -1e9, np.nan])
+def test_where_there_is_no_noise_none_is_found(value: float) -> None:
+    planes = np.full((2, 16, 16), value)
+    with pytest.raises(ValueError, match="no noise was found"):
+        estimate_gaussian(planes)
+    planes[:, :8] *= 2
+    with pytest.raises(ValueError, match="no noise was found"):
+        estimate_gaussian(planes)

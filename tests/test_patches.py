@@ -1,0 +1,116 @@
+"""Crops are parts of the images, drawn evenly; orientations are the eight of a square."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Generator, Tensor
+
+from gaintuning.patches import random_crops, random_orientations
+
+sides = st.tuples(st.integers(1, 12), st.integers(1, 12))
+
+
+def numbered(shapes: list[tuple[int, int]], channels: int = 1) -> list[Tensor]:
+    """Images of which no two pixels are equal."""
+    images, start = [], 0
+    for height, width in shapes:
+        count = channels * height * width
+        pixels = torch.arange(start, start + count, dtype=torch.float64)
+        images.append(pixels.reshape(channels, height, width))
+        start += count
+    return images
+
+
+def is_part_of(crop: Tensor, image: Tensor) -> bool:
+    places = (image[0] == crop[0, 0, 0]).nonzero()
+    if not len(places):
+        return False
+    top, left = places[0].tolist()
+    height, width = crop.shape[-2:]
+    return torch.equal(crop, image[:, top : top + height, left : left + width])
+
+
+@given(
+    shapes=st.lists(sides, min_size=1, max_size=4),
+    channels=st.integers(1, 3),
+    size=st.integers(1, 15),
+    count=st.integers(1, 6),
+    seed=st.integers(0, 2**31),
+)
+def test_crops_are_parts_of_the_images_and_as_large_as_these_allow(
+    shapes: list[tuple[int, int]], channels: int, size: int, count: int, seed: int
+) -> None:
+    images = numbered(shapes, channels)
+    crops = random_crops(images, size, count, Generator().manual_seed(seed))
+    side = min(size, *(min(shape) for shape in shapes))
+    assert crops.shape == (count, channels, side, side)
+    assert all(any(is_part_of(crop, image) for image in images) for crop in crops)
+    again = random_crops(images, size, count, Generator().manual_seed(seed))
+    assert torch.equal(crops, again)
+
+
+def test_a_batch_of_images_does_as_well_as_a_list() -> None:
+    batch = torch.rand(3, 2, 9, 8, generator=Generator().manual_seed(0))
+    first = random_crops(batch, 5, 7, Generator().manual_seed(1))
+    assert torch.equal(first, random_crops(list(batch), 5, 7, Generator().manual_seed(1)))
+    assert not torch.equal(first, random_crops(batch, 5, 7, Generator().manual_seed(2)))
+
+
+def assert_all_alike(drawn: list[float], kinds: int) -> None:
+    """Each of the kinds was drawn, and none more often than chance would have it."""
+    counts = torch.tensor([drawn.count(kind) for kind in set(drawn)]).double()
+    assert len(counts) == kinds
+    expected = len(drawn) / kinds
+    standard_error = (expected * (1 - 1 / kinds)) ** 0.5
+    assert (counts - expected).abs().max() < 4.5 * standard_error
+
+
+def test_every_place_is_drawn_alike() -> None:
+    images = numbered([(5, 6), (5, 6)])
+    crops = random_crops(images, 4, 3000, Generator().manual_seed(0))
+    assert_all_alike(crops[:, 0, 0, 0].tolist(), kinds=2 * 2 * 3)
+
+
+def test_an_image_of_the_size_of_a_crop_is_drawn_whole() -> None:
+    (image,) = numbered([(7, 7)])
+    assert torch.equal(random_crops([image], 7, 1, Generator())[0], image)
+
+
+def test_crops_do_not_share_memory_with_the_images() -> None:
+    images = numbered([(6, 6)])
+    before = images[0].clone()
+    random_crops(images, 4, 2, Generator().manual_seed(0)).zero_()
+    assert torch.equal(images[0], before)
+
+
+def all_orientations(square: Tensor) -> list[Tensor]:
+    turned = [torch.rot90(square, turns, (-2, -1)) for turns in range(4)]
+    return turned + [each.mT for each in turned]
+
+
+def test_orientations_are_the_eight_of_a_square_and_drawn_alike() -> None:
+    (square,) = numbered([(3, 3)], channels=2)
+    eight = all_orientations(square)
+    drawn = random_orientations(square.expand(2000, 2, 3, 3), Generator().manual_seed(0))
+    which = [
+        next(float(i) for i, known in enumerate(eight) if torch.equal(known, each))
+        for each in drawn
+    ]
+    assert_all_alike(which, kinds=8)
+
+
+@given(seed=st.integers(0, 2**31), side=st.integers(1, 5))
+def test_each_square_keeps_its_place_in_the_batch(seed: int, side: int) -> None:
+    squares = torch.stack(numbered([(side, side)] * 4))
+    turned = random_orientations(squares, Generator().manual_seed(seed))
+    assert turned.shape == squares.shape
+    for square, each in zip(squares, turned, strict=True):
+        assert any(torch.equal(each, known) for known in all_orientations(square))
+    assert torch.equal(turned, random_orientations(squares, Generator().manual_seed(seed)))
+
+
+@pytest.mark.parametrize("images", [[], torch.zeros(0, 1, 5, 5)])
+def test_no_images_give_no_crops(images: list[Tensor] | Tensor) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        random_crops(images, 4, 1, Generator())
