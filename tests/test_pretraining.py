@@ -496,7 +496,7 @@ def test_the_command_refuses_before_it_trains(
 
 
 def test_the_command_needs_a_folder_for_its_output(folder: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no folder .*none; make it first"):
+    with pytest.raises(FileNotFoundError, match=r"no folder to be in; make .* first"):
         run_command(folder, output="none/net.safetensors")
 
 

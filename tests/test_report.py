@@ -28,7 +28,7 @@ from gaintuning.comparison import CROP, LARGEST, RESIDUAL_LIMIT, SIGNED, describ
 from gaintuning.denoising import Adaptation, Denoised, denoise
 from gaintuning.networks import DnCNN
 from gaintuning.noise import Gaussian, Poisson
-from gaintuning.report import check_report, describe, write_report
+from gaintuning.report import describe, write_report
 from gaintuning.scaling import IntensityRange
 from gaintuning.tuning import Risk, Schedule
 
@@ -286,10 +286,6 @@ def test_a_page_is_replaced_only_when_told_to(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="--force"):
         write_report(path, noisy, by_hand(noisy), title="", command="")
     assert path.read_text() == "an older page"
-    with pytest.raises(IsADirectoryError, match="is a folder"):
-        check_report(tmp_path, overwrite=True)
-    with pytest.raises(FileNotFoundError, match=r"make .* first"):
-        check_report(tmp_path / "missing" / "report.html", overwrite=True)
 
 
 def test_another_image_than_the_denoised_one_is_refused(tmp_path: Path) -> None:

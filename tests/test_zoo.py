@@ -86,13 +86,7 @@ def test_a_file_that_is_no_network(tmp_path: Path) -> None:
         zoo.load(tmp_path / "notes.txt")
 
 
-def on_board() -> list[str]:
-    return zoo.names() or [
-        pytest.param("", marks=pytest.mark.skip("no network is on board yet"))  # type: ignore[list-item]
-    ]
-
-
-@pytest.mark.parametrize("name", on_board())
+@pytest.mark.parametrize("name", zoo.names())
 def test_each_network_on_board_denoises_and_says_where_it_comes_from(name: str) -> None:
     network, card = zoo.load(name)
     assert "unknown" not in (card.training_set, card.licence, card.source)
@@ -108,7 +102,5 @@ def test_each_network_on_board_denoises_and_says_where_it_comes_from(name: str) 
 
 
 def test_the_default_is_on_board() -> None:
-    if not zoo.names():
-        pytest.skip("no network is on board yet")
     assert zoo.DEFAULT in zoo.names()
     assert zoo.load(zoo.DEFAULT)[1].architecture == "UNet"

@@ -21,8 +21,9 @@ from gaintuning.files import Image, check_output, read_image, write_image
 from gaintuning.metrics import psnr
 from gaintuning.networks.checkpoint import Card, load_network, save_network
 from gaintuning.noise import Gaussian, Noise, parse_noise
+from gaintuning.outputs import check_place
 from gaintuning.planes import split_planes
-from gaintuning.report import check_report, write_report
+from gaintuning.report import write_report
 from gaintuning.scaling import find_range
 from gaintuning.validate import check_pixels
 
@@ -136,7 +137,7 @@ def _denoise_file(
     check_pixels(image.pixels, image.axes)
     check_output(job.target, image, overwrite=force)
     if job.report is not None:
-        check_report(job.report, overwrite=force)
+        check_place(job.report, overwrite=force)
     result = denoise(
         image.pixels,
         axes=image.axes,
@@ -323,10 +324,7 @@ def check_network_output(target: Path, force: bool) -> None:
     """Raise unless a network can be written there."""
     if target.suffix != ".safetensors":
         raise ValueError(f"{target} is no .safetensors file; give a name that ends so")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent}; make it first")
-    if target.exists() and not force:
-        raise FileExistsError(f"{target} exists; give another name, or --force to replace it")
+    check_place(target, overwrite=force)
 
 
 @contextmanager

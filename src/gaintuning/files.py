@@ -1,9 +1,7 @@
 """Images in files: what is read can be denoised and written with its axes, dtype and pixel size."""
 
 import math
-import os
 import re
-import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import numpy as np
 from imageio.v3 import imread
 from numpy.typing import NDArray
 
+from gaintuning.outputs import check_place, whole_file
 from gaintuning.tiff import PixelSize, check_ome, complaints_of, read_tiff, write_ome, write_tiff
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")
@@ -136,21 +135,8 @@ def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
     700
     """
     check_output(path, image, overwrite=overwrite)
-    target = Path(os.path.realpath(path))
-    temporary = _temporary_in(target.parent)
-    try:
-        with temporary.open("xb") as file:
-            _encode(file, path, image)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except OSError as error:
-        raise type(error)(
-            f"{path} could not be written ({error.strerror or error}); make room there, or write "
-            "to another folder"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        _encode(file, path, image)
 
 
 def check_output(path: Path, image: Image, *, overwrite: bool) -> None:
@@ -168,22 +154,11 @@ def check_output(path: Path, image: Image, *, overwrite: bool) -> None:
     Traceback (most recent call last):
     ValueError: a.png cannot be written: PNG holds one plane, not axes TYX; write a .tif or .npy
     """
-    target = Path(os.path.realpath(path))
-    with _one_sentence(path, "cannot be written", "give another name or folder"):
-        if target.is_dir():
-            raise IsADirectoryError(f"{path} is a folder; give the name of a file in it")
-        try:
-            _check_format(path, image)
-        except ValueError as error:
-            raise ValueError(f"{path} cannot be written: {error}") from None
-        if not target.parent.is_dir():
-            raise FileNotFoundError(f"{path} has no folder to be in; make {target.parent} first")
-        if target.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; give another name, or --force to overwrite it")
-        # tried and not asked for, as os.access grants root everything
-        probe = _temporary_in(target.parent)
-        probe.open("xb").close()
-        probe.unlink()
+    try:
+        _check_format(path, image)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be written: {error}") from None
+    check_place(path, overwrite=overwrite)
 
 
 @contextmanager
@@ -294,8 +269,3 @@ def _encode(file: BinaryIO, path: Path, image: Image) -> None:
 
 def _native(pixels: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
-
-
-def _temporary_in(folder: Path) -> Path:
-    # opened by the caller, as tempfile would leave a file that only its owner may read
-    return folder / f".gaintuning-{secrets.token_hex(8)}"

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from gaintuning._types import Images, Progress
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.metrics import psnr
+from gaintuning.outputs import whole_file
 from gaintuning.patches import random_crops, random_orientations
 from gaintuning.validate import find_device
 
@@ -201,12 +202,8 @@ def _save(
         "step": step,
         "seconds": seconds,
     }
-    partial = checkpoint.with_name(checkpoint.name + ".partial")
-    try:
-        torch.save(state, partial)
-        partial.replace(checkpoint)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(checkpoint) as file:
+        torch.save(state, file)
 
 
 def _resume(

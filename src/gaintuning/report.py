@@ -1,8 +1,6 @@
 """What happened to one image, as a web page in a single file."""
 
-import os
 import platform
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,6 +15,7 @@ from torch import Tensor
 from gaintuning.comparison import SIGNED_COLORS, describe_plane, draw_views
 from gaintuning.denoising import Adaptation, Array, Denoised
 from gaintuning.figures import gain_chart, loss_chart
+from gaintuning.outputs import check_place, whole_file
 
 RISKS = {
     "sure": "The risk estimates the mean squared error against the clean image.",
@@ -57,7 +56,7 @@ def write_report(
 
     Raises
     ------
-    OSError : as for `check_report`; or the page could not be written, and then what was there
+    OSError : as for `check_place`; or the page could not be written, and then what was there
         before is unharmed.
     ValueError : the noisy and the denoised image differ in shape.
 
@@ -75,7 +74,7 @@ def write_report(
     ...     path.read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    check_report(path, overwrite=overwrite)
+    check_place(path, overwrite=overwrite)
     if noisy.shape != denoised.image.shape:
         raise ValueError(
             f"the noisy image has shape {noisy.shape} and the denoised {denoised.image.shape}; "
@@ -104,28 +103,8 @@ def write_report(
         },
         scale_colors=SIGNED_COLORS,
     )
-    _write_whole(path, page)
-
-
-def check_report(path: Path, *, overwrite: bool) -> None:
-    """Find out, before any work, whether `write_report` may write this page.
-
-    Raises
-    ------
-    OSError : `path` is a folder, or in none, or it exists and `overwrite` is False.
-
-    Examples
-    --------
-    >>> check_report(Path("missing/report.html"), overwrite=False)
-    Traceback (most recent call last):
-    FileNotFoundError: missing/report.html has no folder to be in; make missing first
-    """
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give the name of a file in it")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path} has no folder to be in; make {path.parent} first")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; give another name, or --force to overwrite it")
+    with whole_file(path) as file:
+        file.write(page.encode())
 
 
 @dataclass(frozen=True)
@@ -201,13 +180,3 @@ def _psnr(adaptation: Adaptation, risk: float) -> str:
 
 def _sentence(clause: str) -> str:
     return f"{clause[0].upper()}{clause[1:]}."
-
-
-def _write_whole(path: Path, page: str) -> None:
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".gaintuning-{secrets.token_hex(8)}")
-    try:
-        temporary.write_bytes(page.encode())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gaintuning.networks.blind_spot import BlindSpotNet
 from gaintuning.networks.dncnn import DnCNN
 from gaintuning.networks.unet import UNet
+from gaintuning.outputs import whole_file
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "DnCNN": DnCNN,
@@ -59,13 +60,8 @@ def build(card: Card) -> nn.Module:
 def save_network(network: nn.Module, card: Card, path: Path) -> None:
     """Write weights and card to one safetensors file; a crash leaves no half of it."""
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
-    content = save(tensors, metadata={"card": json.dumps(asdict(card))})
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(save(tensors, metadata={"card": json.dumps(asdict(card))}))
 
 
 def load_network(path: Path) -> tuple[nn.Module, Card]:
