@@ -167,7 +167,7 @@ def test_a_save_that_fails_leaves_the_last_state(
 
     def fail(*content: Any) -> None:
         if step == "save":
-            content[1].write_bytes(b"half of it")
+            content[1].write(b"half of it")
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
