@@ -201,7 +201,7 @@ def denoise(
 
 
 def choose_objective(
-    name: ObjectiveName, network: nn.Module, noise: Noise, channels: int
+    name: str, network: nn.Module, noise: Noise, channels: int
 ) -> tuple[str, Objective]:
     """The loss to minimise, and its name; `noise` in the units that the network sees."""
     blind = check_blind(network, channels)

@@ -60,7 +60,9 @@ def build(card: Card) -> nn.Module:
 def save_network(network: nn.Module, card: Card, path: Path) -> None:
     """Write weights and card to one safetensors file; a crash leaves no half of it."""
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
-    if tensors.keys() != build(card).state_dict().keys():
+    with torch.device("meta"):
+        expected = build(card).state_dict()
+    if tensors.keys() != expected.keys():
         raise ValueError(
             f"the network is not the {card.architecture} that its card names; fold its gains first "
             "(gaintuning.fold), or correct the card"

@@ -1,0 +1,231 @@
+"""The whole path: units, axes, noise, objectives, and what is left alone."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gaintuning.denoising import choose_objective, denoise, estimate_noise
+from gaintuning.networks import BlindSpotNet, UNet
+from gaintuning.noise import Gaussian, Poisson
+from gaintuning.objectives import BlindSpot, BlindSpotByArchitecture, NoiseResampling, Sure
+from gaintuning.tuning import Schedule
+
+SHORT = Schedule(steps=8, crop=32, rate=2e-2, rounds=1)
+SIGMA = 20.0
+
+
+class Blur(nn.Module):
+    """A denoiser with something to tune that needs no training; it adds no constant."""
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        self.blur = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        nn.init.constant_(self.blur.weight, 1 / 9)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.blur(images)
+
+
+def network(kind: type[nn.Module] = Blur, **arguments: object) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return kind(**arguments).eval()
+
+
+def noisy_image(*shape: int, seed: int = 0) -> np.ndarray:
+    rows = np.linspace(0, 6, shape[-2])[:, None]
+    clean = 120 + 60 * np.sin(rows) * np.cos(np.linspace(0, 5, shape[-1]))
+    return clean + np.random.default_rng(seed).normal(0, SIGMA, shape)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "uint16", "int16", "int64", "float16", "float32", "float64"]
+)
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((48, 50), None), ((3, 48, 50), None), ((48, 50, 3), "YXS"), ((2, 3, 40, 44), "CTYX")],
+)
+def test_shape_dtype_and_kind_survive_and_the_image_is_untouched(
+    dtype: str, shape: tuple[int, ...], axes: str | None
+) -> None:
+    if axes == "YXS":
+        image = np.stack([noisy_image(48, 50, seed=seed) for seed in range(3)], axis=-1)
+    else:
+        image = noisy_image(*shape)
+    image = image.clip(0, 255).astype(dtype)
+    before = image.copy()
+    result = denoise(image, axes=axes, network=network(), noise=Gaussian(SIGMA), schedule=SHORT)
+    assert result.image.shape == image.shape
+    assert result.image.dtype == image.dtype
+    assert result.pretrained.dtype == image.dtype
+    assert np.array_equal(image, before)
+    tensor = torch.from_numpy(before)
+    as_tensor = denoise(tensor, axes=axes, network=network(), noise=Gaussian(SIGMA), schedule=SHORT)
+    assert isinstance(as_tensor.image, Tensor)
+    assert as_tensor.image.dtype == tensor.dtype
+    assert np.array_equal(as_tensor.image.numpy(), result.image)
+
+
+def test_the_result_does_not_depend_on_the_units_of_the_image() -> None:
+    image, dark = noisy_image(64, 64), network()
+    with torch.no_grad():
+        dark.blur.weight *= 0.8
+    plain = denoise(
+        image, network=dark, noise=Gaussian(SIGMA), intensity_range=(0, 255), schedule=SHORT
+    )
+    scaled = denoise(
+        1000 + image / 50,
+        network=dark,
+        noise=Gaussian(SIGMA / 50),
+        intensity_range=(1000, 1000 + 255 / 50),
+        schedule=SHORT,
+    )
+    np.testing.assert_allclose(scaled.image, 1000 + plain.image / 50, rtol=0, atol=1e-4)
+    before, after = (r.adaptations[0].risk.after for r in (plain, scaled))
+    assert after == pytest.approx(before / 50**2, rel=1e-3)
+    assert plain.adaptations[0].accepted
+
+
+def test_tuning_beats_the_pretrained_network_on_the_clean_image() -> None:
+    """A blur that is 20 % too dark is the kind of error that a gain can mend."""
+    dark = network()
+    with torch.no_grad():
+        dark.blur.weight *= 0.8
+    image = noisy_image(96, 96)
+    rows, columns = np.linspace(0, 6, 96)[:, None], np.linspace(0, 5, 96)
+    clean = 120 + 60 * np.sin(rows) * np.cos(columns)
+    result = denoise(
+        image,
+        network=dark,
+        noise=Gaussian(SIGMA),
+        intensity_range=(0, 255),
+        schedule=Schedule(steps=60, crop=64, rate=2e-2, rounds=1),
+    )
+    inside = np.s_[2:-2, 2:-2]
+    before = np.square(result.pretrained - clean)[inside].mean()
+    after = np.square(result.image - clean)[inside].mean()
+    assert result.adaptations[0].accepted
+    assert after < 0.3 * before
+    # What the noisy image alone says of the error agrees with the truth.
+    risk = result.adaptations[0].risk
+    assert risk.after == pytest.approx(np.square(result.image - clean).mean(), rel=0.2)
+
+
+def test_without_tuning_the_network_is_applied_as_it_is() -> None:
+    image, mine = noisy_image(41, 37), network(UNet)
+    result = denoise(image, network=mine, intensity_range=(0, 255), tune=False)
+    with torch.inference_mode():
+        unit = torch.from_numpy(image / 255).float()[None, None]
+        expected = 255 * mine(unit)[0, 0].double().numpy()
+    np.testing.assert_allclose(result.image, expected, rtol=0, atol=1e-3)
+    assert np.array_equal(result.image, result.pretrained)
+    (adaptation,) = result.adaptations
+    assert adaptation.risk is None
+    assert adaptation.verdict == "the pre-trained network was used as it is"
+
+
+def test_the_callers_network_is_untouched() -> None:
+    mine = network(UNet).train()
+    before = deepcopy(mine.state_dict())
+    denoise(noisy_image(40, 40), network=mine, schedule=SHORT)
+    assert mine.training
+    assert all(torch.equal(before[key], value) for key, value in mine.state_dict().items())
+    assert all(parameter.requires_grad for parameter in mine.parameters())
+
+
+def test_channels_are_adapted_one_by_one_and_planes_together() -> None:
+    image = noisy_image(2, 3, 48, 48)
+    image[1] = 5000 + 10 * noisy_image(3, 48, 48, seed=1)
+    result = denoise(image, axes="CTYX", network=network(), schedule=SHORT)
+    first, second = result.adaptations
+    assert first.noise.sigma == pytest.approx(SIGMA, rel=0.1)
+    assert second.noise.sigma == pytest.approx(10 * SIGMA, rel=0.1)
+    assert second.intensity_range.low > 5000
+    assert len(first.losses) == 8
+
+
+def test_a_long_movie_is_tuned_on_some_planes_and_denoised_in_all() -> None:
+    movie = noisy_image(70, 32, 32)
+    result = denoise(movie, axes="TYX", network=network(), noise=Gaussian(SIGMA), schedule=SHORT)
+    assert result.image.shape == movie.shape
+    assert (
+        np.square(np.diff(result.image, axis=0)).mean() < np.square(np.diff(movie, axis=0)).mean()
+    )
+
+
+def test_a_color_network_sees_all_colors_and_a_gray_one_each_by_itself() -> None:
+    image = np.stack([noisy_image(40, 40, seed=s) for s in range(3)], axis=-1)
+    for channels in (1, 3):
+        result = denoise(
+            image, network=network(Blur, channels=channels), noise=Gaussian(SIGMA), tune=False
+        )
+        assert result.axes == "YXS"
+        assert result.image.shape == image.shape
+
+
+def test_alpha_is_left_alone() -> None:
+    image = np.stack([noisy_image(40, 40, seed=s) for s in range(4)], axis=-1)
+    image = image.clip(0, 255).astype(np.uint8)
+    result = denoise(image, network=network(), tune=False)
+    assert np.array_equal(result.image[..., 3], image[..., 3])
+    assert not np.array_equal(result.image[..., :3], image[..., :3])
+
+
+def test_the_objective_follows_the_noise_and_the_network() -> None:
+    sees, blind = network(UNet), network(BlindSpotNet)
+    gaussian, poisson = Gaussian(0.1), Poisson(0.1)
+
+    def kind(name: str, module: nn.Module, noise: Gaussian | Poisson) -> type:
+        return type(choose_objective(name, module, noise, 1)[1])
+
+    assert kind("auto", sees, gaussian) is Sure
+    assert kind("auto", sees, poisson) is BlindSpot
+    assert kind("auto", blind, gaussian) is BlindSpotByArchitecture
+    assert kind("blind-spot", sees, gaussian) is BlindSpot
+    assert kind("sure", blind, gaussian) is Sure
+    assert kind("noise-resampling", sees, poisson) is NoiseResampling
+    with pytest.raises(ValueError, match="SURE needs Gaussian noise"):
+        choose_objective("sure", sees, poisson, 1)
+    with pytest.raises(ValueError, match="unknown objective"):
+        choose_objective("magic", sees, gaussian, 1)
+
+
+def test_progress_runs_over_all_channels() -> None:
+    calls: list[tuple[int, int]] = []
+    denoise(
+        noisy_image(2, 40, 40),
+        axes="CYX",
+        network=network(),
+        schedule=SHORT,
+        progress=lambda done, steps: calls.append((done, steps)),
+    )
+    assert calls == [(done, 16) for done in range(1, 17)]
+
+
+def test_the_noise_of_a_stack_is_estimated_over_its_planes() -> None:
+    assert estimate_noise(noisy_image(5, 64, 64)).sigma == pytest.approx(SIGMA, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.zeros((40, 40), bool), "real numbers"),
+        (np.full((40, 40), np.nan), "NaN or infinite"),
+        (np.full((40, 40), 3.0), "no image to denoise"),
+        (np.arange(100.0).reshape(10, 10), "too small to tune"),
+        (np.zeros((1, 1, 1, 40, 40)), "2 to 4 axes"),
+    ],
+)
+def test_what_cannot_be_denoised_is_refused(image: np.ndarray, words: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=words):
+        denoise(image, network=network())
+
+
+def test_a_network_that_is_no_denoiser_is_refused() -> None:
+    with torch.random.fork_rng():
+        classifier = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten())
+    with pytest.raises(ValueError, match="same shape"):
+        denoise(noisy_image(40, 40), network=classifier)
