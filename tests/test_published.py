@@ -1,4 +1,4 @@
-"""The published checkpoints on Set12, where they are at hand: the numbers that are known of them."""
+"""The published checkpoints on Set12, where they are at hand, score what is known of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from gaintuning.metrics import psnr
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
 from gaintuning.objectives import Sure
-from gaintuning.tuning import tune
+from gaintuning.tuning import Tuned, tune
 
 # Mean PSNR in dB of Set12 at sigma 30, measured once with the authors' own code and networks.
 AT_30 = {
@@ -49,21 +49,27 @@ def test_without_tuning_they_score_what_is_known(published: Published, name: str
     assert sum(scores) / 12 == pytest.approx(AT_30[name], abs=0.05)
 
 
-@pytest.mark.parametrize(("sigma", "least"), [(30, 0.0), (80, 6.0)])
-def test_tuning_improves_them_within_and_beyond_their_noise(
-    published: Published, sigma: int, least: float
-) -> None:
+def test_tuning_improves_an_image_like_those_of_the_training_set(published: Published) -> None:
+    before, after, tuned = tuned_unet(published, 30)
+    assert tuned.accepted
+    assert after > before
+
+
+def test_tuning_mends_noise_beyond_the_training_range(published: Published) -> None:
+    before, after, tuned = tuned_unet(published, 80)
+    assert tuned.accepted
+    assert after - before > 6
+    # The estimated risk fell by as much as the true error, which SURE promises but for what the
+    # gains fit of this very noise: little, beside a fall like this one.
+    truth = 10 ** (-before / 10) - 10 ** (-after / 10)
+    assert tuned.risk.before - tuned.risk.after == pytest.approx(truth, rel=0.1)
+
+
+def tuned_unet(published: Published, sigma: int) -> tuple[float, float, Tuned]:
+    """PSNR before and after tuning on the first image of Set12."""
     network = load_network(published("checkpoints/unet/bias/0-55.pt"))[0]
     clean, noisy = images_and_noisy(published, sigma)[0]
     rng = torch.Generator().manual_seed(0)
     tuned = tune(network, noisy, Sure(sigma / 255), rng=rng)
     before = score(lay_out_network(frozen_copy(network)), noisy, clean)
-    after = score(tuned.network, noisy, clean)
-    assert tuned.accepted
-    assert after - before > least
-    # The fall of the risk is that of the true error, within four standard errors and the noise
-    # that the true error of one image has itself.
-    truth = 10 ** (-before / 10) - 10 ** (-after / 10)
-    assert tuned.risk.before - tuned.risk.after == pytest.approx(
-        truth, abs=4 * tuned.risk.standard_error + 0.1 * truth
-    )
+    return before, score(tuned.network, noisy, clean), tuned

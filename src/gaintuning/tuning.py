@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from gaintuning._types import Denoiser, Images, Objective, Progress
 from gaintuning.gains import channel_gains, fold, free_parameters, gains_by_layer
@@ -20,31 +21,36 @@ class Schedule:
     """How long and how fast to tune.
 
     A round is a one-cycle of Adam on random crops. An image like those that the network was
-    trained on needs one. Where a round lowered the risk on the whole image by more than
-    `worthwhile`, much was out of place, and another round follows.
+    trained on needs one, and a gentle one, since the noise of its gradients does harm sooner.
+    Where a round lowered the risk on the whole image by more than `worthwhile`, much was out of
+    place, and another round follows, faster.
 
     Parameters
     ----------
     steps : number of steps in a round.
     crop : side of the random crops in pixels.
     crops : number of crops in a step.
-    rate : peak of the rate.
+    rate : peak of Adam's rate, times the root of the number of free parameters. Adam moves each
+        of them by its rate however noisy the gradient is, and together they disturb the network
+        by that much more.
+    faster : the rate of the rounds after the first, relative to it.
     rounds : number of rounds at most.
     worthwhile : the part of the risk that a round must have taken away for another to follow.
     """
 
-    steps: int = 100
+    steps: int = 80
     crop: int = 96
     crops: int = 1
-    rate: float = 6e-3
-    rounds: int = 3
+    rate: float = 0.06
+    faster: float = 3.0
+    rounds: int = 4
     worthwhile: float = 0.05
 
     def __post_init__(self) -> None:
         for name in ("steps", "crop", "crops", "rounds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("rate", "worthwhile"):
+        for name in ("rate", "faster", "worthwhile"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
 
@@ -124,21 +130,33 @@ def tune(
     schedule = schedule or Schedule()
     pretrained = lay_out_network(fold(network))
     free = lay_out_network(parameters(network))
+    rate = schedule.rate / sum(parameter.numel() for parameter in free_parameters(free)) ** 0.5
+    # The whole image is judged by the same random draws throughout.
+    seed = int(torch.randint(2**62, (), generator=rng))
+    at_first = pixel_losses(pretrained, noisy, objective, seed)
+    kept, kept_losses, gains = pretrained, at_first, gains_by_layer(free)
     losses: list[Tensor] = []
-    kept, gains, risk = pretrained, gains_by_layer(free), None
     for done in range(schedule.rounds):
-        losses += tune_round(free, noisy, objective, schedule, rng, _part(progress, done, schedule))
+        losses += tune_round(
+            free,
+            noisy,
+            objective,
+            schedule,
+            rate * (schedule.faster if done else 1.0),
+            rng,
+            _part(progress, done, schedule),
+        )
         found = fold(free)
-        fall = compare(kept, found, noisy, objective, rng)
-        if risk is None or fall.fell:
-            gains = gains_by_layer(free)
-            risk = fall if kept is pretrained else compare(pretrained, found, noisy, objective, rng)
+        found_losses = pixel_losses(found, noisy, objective, seed)
+        fall = compare(kept_losses, found_losses)
+        if fall.fell or done == 0:
+            gains, last_losses = gains_by_layer(free), found_losses
         if not fall.fell:
             break
-        kept = found
+        kept, kept_losses = found, found_losses
         if fall.before - fall.after < schedule.worthwhile * abs(fall.before):
             break
-    assert risk is not None
+    risk = compare(at_first, last_losses)
     return Tuned(kept, kept is not pretrained, risk, gains, torch.stack(losses).tolist())
 
 
@@ -147,14 +165,13 @@ def tune_round(
     noisy: Images,
     objective: Objective,
     schedule: Schedule,
+    rate: float,
     rng: Generator,
     progress: Progress | None = None,
 ) -> list[Tensor]:
     """One cycle of Adam on random crops moves the free parameters; the loss of each step."""
-    optimizer = torch.optim.Adam(free_parameters(free), lr=schedule.rate)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, schedule.rate, total_steps=schedule.steps
-    )
+    optimizer = torch.optim.Adam(free_parameters(free), lr=rate)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=schedule.steps)
     losses = []
     for step in range(schedule.steps):
         crops = lay_out_images(random_crops(noisy, schedule.crop, schedule.crops, rng))
@@ -170,28 +187,31 @@ def tune_round(
 
 
 @torch.inference_mode()
-def compare(
-    before: Denoiser, after: Denoiser, noisy: Images, objective: Objective, rng: Generator
-) -> Risk:
-    """The objective of two denoisers on whole images, with common random draws.
+def pixel_losses(
+    denoiser: Denoiser, noisy: Images, objective: Objective, seed: int
+) -> list[Images]:
+    """The objective on each whole image, pixel by pixel."""
+    rng = Generator().manual_seed(seed)
+    return [
+        objective(denoiser, lay_out_images(image), rng).double().cpu() for image in noisy.split(1)
+    ]
+
+
+def compare(before: list[Images], after: list[Images]) -> Risk:
+    """The risk from the losses of each pixel, made with the same random draws.
 
     The standard error of the difference is taken between blocks of 16 x 16 pixels, since the
     errors of neighbouring pixels go together.
     """
-    totals, differences = torch.zeros(2, dtype=torch.float64), []
-    for image in noisy.split(1):
-        image = lay_out_images(image)
-        state = rng.get_state()
-        first = objective(before, image, rng).double()
-        rng.set_state(state)
-        second = objective(after, image, rng).double()
-        totals += torch.stack([first.mean(), second.mean()]).cpu()
-        side = min(16, *image.shape[-2:])
-        differences.append(torch.nn.functional.avg_pool2d(first - second, side).flatten())
-    blocks = torch.cat(differences)
+    side = min(16, *before[0].shape[-2:])
+    blocks = torch.cat(
+        [avg_pool2d(b - a, side).flatten() for b, a in zip(before, after, strict=True)]
+    )
     error = blocks.std() / len(blocks) ** 0.5 if len(blocks) > 1 else torch.tensor(torch.inf)
-    before_mean, after_mean = (totals / len(noisy)).tolist()
-    return Risk(before_mean, after_mean, float(error))
+    first, second = (
+        float(torch.stack([m.mean() for m in maps]).mean()) for maps in (before, after)
+    )
+    return Risk(first, second, float(error))
 
 
 def _part(progress: Progress | None, done: int, schedule: Schedule) -> Progress | None:
