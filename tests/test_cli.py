@@ -351,3 +351,13 @@ def test_the_installed_command_exits_with_2_and_one_line(tmp_path: Path) -> None
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "none.png" in done.stderr
+
+
+def test_too_little_memory_is_said_in_one_line(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
+
+    monkeypatch.setattr("gaintuning.commands.denoise", full)
+    assert "in parts" in fail("denoise", noisy, "-o", tmp_path / "out.png")

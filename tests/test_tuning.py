@@ -171,6 +171,24 @@ def test_the_standard_error_of_a_comparison_is_honest() -> None:
     assert abs(torch.tensor(falls).std() / torch.tensor(errors).mean() - 1) < 4 / 28
 
 
+def test_a_large_image_is_judged_in_pieces_and_all_of_it() -> None:
+    noisy = white_image(64)[1].repeat(1, 1, 17, 33)[..., :1030, :2050]
+    sizes: list[tuple[int, ...]] = []
+
+    def identity(images: Tensor) -> Tensor:
+        sizes.append(tuple(images.shape[-2:]))
+        return images
+
+    def distance(denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
+        return (denoiser(noisy) - 2 * noisy).square()
+
+    losses = pixel_losses(identity, noisy, distance, 0)
+    assert max(max(size) for size in sizes) <= 1024
+    assert sum(piece.numel() for piece in losses) == noisy.numel()
+    risk = compare(losses, losses)
+    assert risk.before == pytest.approx(float(noisy.double().square().mean()), rel=1e-6)
+
+
 def test_a_risk_must_fall_by_more_than_its_standard_error() -> None:
     assert Risk(2.0, 1.0, 0.5).fell
     assert not Risk(2.0, 1.0, 1.5).fell

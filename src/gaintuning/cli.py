@@ -11,6 +11,8 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+OUT_OF_MEMORY = "there is too little memory for an image of this size; denoise it in parts"
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -240,7 +242,11 @@ def _run(command: Callable[[], None]) -> None:
     try:
         command()
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        _fail(str(error) or "out of memory")
+        _fail(str(error) or OUT_OF_MEMORY)
+    except RuntimeError as error:  # torch has no class of its own for this on the CPU
+        if "memory" not in str(error):
+            raise
+        _fail(OUT_OF_MEMORY)
     except KeyboardInterrupt:
         print("gaintuning: stopped", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -15,6 +15,9 @@ from gaintuning.patches import random_crops
 
 Parameters: TypeAlias = Callable[[nn.Module], nn.Module]
 
+LARGEST_PIECE = 1024
+"""Side in pixels up to which an image is judged in one piece."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -190,10 +193,13 @@ def tune_round(
 def pixel_losses(
     denoiser: Denoiser, noisy: Images, objective: Objective, seed: int
 ) -> list[Images]:
-    """The objective on each whole image, pixel by pixel."""
+    """The objective on all of the images, pixel by pixel, in pieces that bound the memory."""
     rng = Generator().manual_seed(seed)
     return [
-        objective(denoiser, lay_out_images(image), rng).double().cpu() for image in noisy.split(1)
+        objective(denoiser, lay_out_images(piece), rng).double().cpu()
+        for image in noisy.split(1)
+        for rows in image.tensor_split(-(-image.shape[-2] // LARGEST_PIECE), dim=-2)
+        for piece in rows.tensor_split(-(-image.shape[-1] // LARGEST_PIECE), dim=-1)
     ]
 
 
@@ -209,7 +215,8 @@ def compare(before: list[Images], after: list[Images]) -> Risk:
     )
     error = blocks.std() / len(blocks) ** 0.5 if len(blocks) > 1 else torch.tensor(torch.inf)
     first, second = (
-        float(torch.stack([m.mean() for m in maps]).mean()) for maps in (before, after)
+        float(torch.cat([losses.flatten() for losses in pieces]).mean())
+        for pieces in (before, after)
     )
     return Risk(first, second, float(error))
 
