@@ -179,7 +179,7 @@ def test_a_large_image_is_judged_in_pieces_and_all_of_it() -> None:
         sizes.append(tuple(images.shape[-2:]))
         return images
 
-    def distance(denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
+    def distance(denoiser: Denoiser, noisy: Images, _rng: Generator) -> Images:
         return (denoiser(noisy) - 2 * noisy).square()
 
     losses = pixel_losses(identity, noisy, distance, 0)

@@ -192,7 +192,7 @@ def tune_round(
 @torch.inference_mode()
 def pixel_losses(
     denoiser: Denoiser, noisy: Images, objective: Objective, seed: int
-) -> list[Images]:
+) -> list[Tensor]:
     """The objective on all of the images, pixel by pixel, in pieces that bound the memory."""
     rng = Generator().manual_seed(seed)
     return [
@@ -203,7 +203,7 @@ def pixel_losses(
     ]
 
 
-def compare(before: list[Images], after: list[Images]) -> Risk:
+def compare(before: list[Tensor], after: list[Tensor]) -> Risk:
     """The risk from the losses of each pixel, made with the same random draws.
 
     The standard error of the difference is taken between blocks of 16 x 16 pixels, since the
