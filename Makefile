@@ -8,7 +8,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 .PHONY: demo test clean
 
 demo: .venv/installed
-	$(BIN)/gaintuning demo
+	$(BIN)/gaintuning demo --force
 
 # One thread each: several workers that each use all cores would only get in each other's way.
 test: .venv/installed-test

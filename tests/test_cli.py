@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 
 from gaintuning.cli import app
 from gaintuning.files import Image, read_image, write_image
+from gaintuning.metrics import psnr
 from gaintuning.networks import UNet
 from gaintuning.networks.checkpoint import load_network
 
 SIDE = 64
+CLEAN = data.camera()[200 : 200 + SIDE, 200 : 200 + SIDE].astype(float)
 
 
 def gaintuning(*words: object) -> tuple[int, str, str]:
@@ -46,8 +48,7 @@ def fail(*words: object) -> str:
 
 @pytest.fixture(scope="module")
 def photograph() -> np.ndarray:
-    clean = data.camera()[200 : 200 + SIDE, 200 : 200 + SIDE].astype(float)
-    return clean + np.random.default_rng(0).normal(0, 25, clean.shape)
+    return CLEAN + np.random.default_rng(0).normal(0, 25, CLEAN.shape)
 
 
 @pytest.fixture
@@ -60,6 +61,12 @@ def noisy(tmp_path: Path, photograph: np.ndarray) -> Path:
 def test_one_command_denoises_an_image_and_says_what_it_did(noisy: Path, tmp_path: Path) -> None:
     output = succeed("denoise", noisy, "-o", tmp_path / "out.png")
     image = read_image(tmp_path / "out.png")
+    clean = torch.from_numpy(CLEAN)
+    scores = [
+        psnr(torch.from_numpy(pixels).double(), clean, data_range=255)
+        for pixels in (read_image(noisy).pixels, image.pixels)
+    ]
+    assert scores[1] > scores[0] + 4  # dB
     assert image.pixels.dtype == np.uint8
     assert image.pixels.shape == (SIDE, SIDE)
     assert "Gaussian, sigma" in output
@@ -117,8 +124,32 @@ def test_several_files_and_patterns_go_to_a_folder(noisy: Path, tmp_path: Path) 
     assert status == 2  # one of them is broken; the others are done all the same
     assert "broken.png" in errors
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["noisy.png", "other.png"]
-    assert sorted(p.name for p in (tmp_path / "pages").iterdir()) == ["noisy.html", "other.html"]
+    assert sorted(p.name for p in (tmp_path / "pages").iterdir()) == [
+        "noisy.png.html",
+        "other.png.html",
+    ]
     assert output.count(" -> ") == 2
+
+
+def test_a_name_without_a_suffix_is_a_folder(noisy: Path, tmp_path: Path) -> None:
+    succeed("denoise", tmp_path / "noi*.png", "-o", tmp_path / "out", "--no-tune")
+    assert (tmp_path / "out" / "noisy.png").exists()
+
+
+def test_nothing_that_is_read_is_written_over_and_nothing_twice(
+    noisy: Path, tmp_path: Path
+) -> None:
+    before = noisy.read_bytes()
+    words = ["denoise", noisy, "--force", "--no-tune"]
+    assert "itself" in fail(*words, "-o", noisy)
+    assert ".html" in fail(*words, "-o", tmp_path / "out.png", "--report", noisy)
+    page = tmp_path / "both.html"
+    assert "twice" in fail(*words, "-o", page, "--report", page)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "noisy.png").write_bytes(before)
+    again = tmp_path / "a" / "noisy.png"
+    assert "twice" in fail("denoise", noisy, again, "-o", tmp_path / "out", "--no-tune")
+    assert noisy.read_bytes() == before
 
 
 def test_a_jpeg_becomes_a_png_in_a_folder(tmp_path: Path, photograph: np.ndarray) -> None:
@@ -132,7 +163,9 @@ def test_a_jpeg_becomes_a_png_in_a_folder(tmp_path: Path, photograph: np.ndarray
 def test_the_report_has_the_command(noisy: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     succeed("denoise", noisy, "-o", tmp_path / "out.png", "--report", page)
-    assert "gaintuning" in page.read_text(encoding="utf-8")
+    html = page.read_text(encoding="utf-8")
+    assert f"--report {page}" in html
+    assert "noisy.png" in html
 
 
 def bad_image(kind: str, folder: Path) -> Path:
@@ -171,9 +204,9 @@ def bad_image(kind: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("missing", "no"),
-        ("empty", "empty"),
-        ("text", "not"),
+        ("missing", "does not exist; check the name"),
+        ("empty", "empty (0 bytes); copy or export it again"),
+        ("text", "could not be read as .png"),
         ("truncated png", "bad.png"),
         ("truncated tiff", "bad.tif"),
         ("truncated npy", "bad.npy"),
@@ -314,7 +347,7 @@ def test_info_tells_of_images_and_networks(noisy: Path, tmp_path: Path) -> None:
     published_checkpoint(tmp_path / "0-55.pt")
     assert json.loads(succeed("info", tmp_path / "0-55.pt", "--json"))["parameters"] == 233_440
     assert "dtype" in succeed("info", noisy)
-    assert "no" in fail("info", tmp_path / "none.png")
+    assert "does not exist" in fail("info", tmp_path / "none.png")
 
 
 def test_networks_lists_what_is_on_board() -> None:

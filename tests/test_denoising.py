@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gaintuning import tuning
 from gaintuning.denoising import choose_objective, denoise, estimate_noise
 from gaintuning.networks import BlindSpotNet, UNet
 from gaintuning.noise import Gaussian, Poisson
 from gaintuning.objectives import BlindSpot, BlindSpotByArchitecture, NoiseResampling, Sure
-from gaintuning.tuning import Schedule
+from gaintuning.tuning import Schedule, pixel_losses
 
 SHORT = Schedule(steps=8, crop=32, rate=2e-2, rounds=1)
 SIGMA = 20.0
@@ -147,9 +148,19 @@ def test_channels_are_adapted_one_by_one_and_planes_together() -> None:
     assert len(first.losses) == 8
 
 
-def test_a_long_movie_is_tuned_on_some_planes_and_denoised_in_all() -> None:
+def test_a_long_movie_is_tuned_on_some_planes_and_denoised_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     movie = noisy_image(70, 32, 32)
+    judged: list[tuple[int, ...]] = []
+
+    def watched(denoiser: nn.Module, noisy: Tensor, *others: object) -> list[Tensor]:
+        judged.append(tuple(noisy.shape))
+        return pixel_losses(denoiser, noisy, *others)
+
+    monkeypatch.setattr(tuning, "pixel_losses", watched)
     result = denoise(movie, axes="TYX", network=network(), noise=Gaussian(SIGMA), schedule=SHORT)
+    assert set(judged) == {(32, 1, 32, 32)}
     assert result.image.shape == movie.shape
     assert (
         np.square(np.diff(result.image, axis=0)).mean() < np.square(np.diff(movie, axis=0)).mean()
@@ -202,7 +213,11 @@ def test_progress_runs_over_all_channels() -> None:
         schedule=SHORT,
         progress=lambda done, steps: calls.append((done, steps)),
     )
-    assert calls == [(done, 16) for done in range(1, 17)]
+    parts = [done / steps for done, steps in calls]
+    assert parts == sorted(parts)
+    assert len(parts) >= 2 * (1 + SHORT.steps)
+    assert parts[-1] > 0.8
+    assert all(0 < part <= 1 for part in parts)
 
 
 def test_the_noise_of_a_stack_is_estimated_over_its_planes() -> None:
@@ -222,6 +237,18 @@ def test_the_noise_of_a_stack_is_estimated_over_its_planes() -> None:
 def test_what_cannot_be_denoised_is_refused(image: np.ndarray, words: str) -> None:
     with pytest.raises((ValueError, TypeError), match=words):
         denoise(image, network=network())
+
+
+def test_a_network_in_float64_is_run_in_float64() -> None:
+    mine = network().double()
+    result = denoise(noisy_image(40, 40), network=mine, noise=Gaussian(SIGMA), schedule=SHORT)
+    assert result.image.shape == (40, 40)
+
+
+def test_a_blank_channel_is_refused_by_name() -> None:
+    image = np.stack([noisy_image(40, 40), np.zeros((40, 40))])
+    with pytest.raises(ValueError, match="channel 1: every pixel is 0"):
+        denoise(image, axes="CYX", network=network(), schedule=SHORT)
 
 
 def test_a_network_that_is_no_denoiser_is_refused() -> None:

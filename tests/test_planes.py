@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gaintuning.planes import default_axes, join_planes, split_planes
+from gaintuning.planes import join_planes, split_planes
+from gaintuning.validate import default_axes
 
 ALL_AXES = [
     "".join(order)

@@ -42,7 +42,7 @@ def denoise(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="The denoised file, or for several images a folder for them."
+            "--output", "-o", help="The denoised file, or a folder: a name without a suffix."
         ),
     ],
     network: Network = "unet-bias-free",
@@ -58,7 +58,7 @@ def denoise(
             "--range",
             metavar="LOW HIGH",
             help="The intensities that map to 0 and 1; by default 0 255 for 8-bit images, 0 1 for "
-            "floats that lie there, else found from the image.",
+            "floats that fill it, else found from the image.",
         ),
     ] = None,
     objective: Annotated[
@@ -139,6 +139,7 @@ def demo(
     network: Network = "unet-bias-free",
     seed: Seed = 0,
     device: Device = "auto",
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Add noise to a photograph, denoise it, and compare with the original."""
@@ -146,7 +147,13 @@ def demo(
 
     _run(
         lambda: commands.demonstrate(
-            output, sigma=sigma, network=network, seed=seed, device=device, quiet=quiet
+            output,
+            sigma=sigma,
+            network=network,
+            seed=seed,
+            device=device,
+            force=force,
+            quiet=quiet,
         )
     )
 

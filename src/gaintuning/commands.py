@@ -27,6 +27,9 @@ from gaintuning.report import write_report
 from gaintuning.scaling import find_range
 from gaintuning.validate import check_pixels
 
+STAGES = ("clean", "noisy", "pre-trained", "tuned")
+"""The images that `demonstrate` writes."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -65,6 +68,7 @@ def denoise_files(
     jobs = plan(images, output, report)
     noise = parse_noise(request.noise)
     zoo.load(request.network)
+    make_folders(jobs, output, report)
     records: list[dict[str, Any]] = []
     failures: list[str] = []
     with progress_bars(quiet or as_json) as bar:
@@ -86,40 +90,45 @@ def denoise_files(
 
 
 def plan(images: Sequence[Path], output: Path, report: Path | None) -> list[Job]:
-    """Which file becomes which: one image a file or into a folder, several into a folder."""
+    """Which file becomes which: into a folder, or one image to one file."""
     sources: list[Path] = []
     for image in images:
-        matches = [] if image.exists() else _matches(image)
-        sources.extend(matches or [image])
-    several = len(sources) > 1
-    if several and (output.suffix and not output.is_dir()):
+        sources.extend([image] if image.exists() else _matches(image) or [image])
+    into_folder = output.is_dir() or not output.suffix
+    if len(sources) > 1 and not into_folder:
         raise ValueError(
             f"{len(sources)} images need a folder to go to, and {output} names a file; give a "
             "folder with --output"
         )
-    if several:
-        for folder in (output, report):
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
+    pages_in_folder = report is not None and (report.is_dir() or not report.suffix)
+    if (
+        report is not None
+        and not pages_in_folder
+        and (len(sources) > 1 or report.suffix.lower() not in (".html", ".htm"))
+    ):
+        raise ValueError(f"--report {report}: give a name that ends in .html, or a folder")
     jobs = []
     for source in sources:
-        suffix = ".png" if source.suffix.lower() in (".jpg", ".jpeg") else ""
-        name = source.stem + suffix if suffix else source.name
-        target = output / name if several or output.is_dir() else output
-        page = report
-        if report is not None and (several or report.is_dir()):
-            page = report / f"{source.stem}.html"
-        jobs.append(Job(source, target, page))
-    for job in jobs:
-        if job.target.resolve() == job.source.resolve():
-            raise ValueError(f"{job.target} is the noisy image itself; give another --output")
-    targets = [job.target for job in jobs]
-    for target in targets:
-        if targets.count(target) > 1:
+        from_jpeg = source.suffix.lower() in (".jpg", ".jpeg")
+        name = f"{source.stem}.png" if from_jpeg else source.name
+        page = report / f"{source.name}.html" if report and pages_in_folder else report
+        jobs.append(Job(source, output / name if into_folder else output, page))
+    written = [path.resolve() for job in jobs for path in (job.target, job.report) if path]
+    for path in written:
+        if path in {source.resolve() for source in sources}:
+            raise ValueError(f"{path} is a noisy image itself; give another --output")
+        if written.count(path) > 1:
             raise ValueError(
-                f"several images would be written to {target}; denoise them into separate folders"
+                f"{path} would be written twice; denoise these images into separate folders"
             )
     return jobs
+
+
+def make_folders(jobs: Sequence[Job], output: Path, report: Path | None) -> None:
+    """Make the folders that `plan` put files into; those above them must be there."""
+    for folder in {path.parent for job in jobs for path in (job.target, job.report) if path}:
+        if folder in (output, report) and not folder.exists():
+            folder.mkdir()
 
 
 def _matches(pattern: Path) -> list[Path]:
@@ -249,9 +258,13 @@ def list_networks() -> None:
 
 
 def demonstrate(
-    output: Path, *, sigma: float, network: str, seed: int, device: str, quiet: bool
+    output: Path, *, sigma: float, network: str, seed: int, device: str, force: bool, quiet: bool
 ) -> None:
     """Denoise a photograph with added noise, and tell how far each image is from the original."""
+    page = output / "report.html"
+    for place in [*(output / f"{name}.png" for name in STAGES), page]:
+        if place.exists() and not force:
+            raise FileExistsError(f"{place} exists; give another folder, or --force to replace it")
     clean = torch.from_numpy(data.camera()).double()
     rng = torch.Generator().manual_seed(seed)
     noisy = Gaussian(sigma).sample(clean, rng)
@@ -265,19 +278,13 @@ def demonstrate(
             device=device,
             progress=bar("photograph"),
         )
-    stages = {
-        "clean": clean,
-        "noisy": noisy,
-        "pre-trained": torch.from_numpy(result.pretrained),
-        "tuned": torch.from_numpy(result.image),
-    }
-    for name, image in stages.items():
+    images = [clean, noisy, torch.from_numpy(result.pretrained), torch.from_numpy(result.image)]
+    for name, image in zip(STAGES, images, strict=True):
         bounded = image.clamp(0, 255)
         pixels = bounded.round().to(torch.uint8).numpy()
         write_image(output / f"{name}.png", Image(pixels, "YX"), overwrite=True)
         if name != "clean" and not quiet:
             print(f"{name:12} {psnr(bounded, clean, data_range=255):6.2f} dB")
-    page = output / "report.html"
     write_report(
         page,
         noisy.numpy(),

@@ -16,13 +16,14 @@ from gaintuning.gains import frozen_copy
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.noise import Gaussian, Noise, estimate_gaussian
 from gaintuning.objectives import BlindSpot, BlindSpotByArchitecture, NoiseResampling, Sure
-from gaintuning.planes import default_axes, join_planes, split_planes
+from gaintuning.planes import join_planes, split_planes
 from gaintuning.scaling import IntensityRange, find_range, spread
 from gaintuning.tuning import Risk, Schedule, Tuned
 from gaintuning.validate import (
     check_blind,
     check_large_enough_to_tune,
     check_pixels,
+    default_axes,
     find_device,
     image_channels,
 )
@@ -127,7 +128,8 @@ def denoise(
     ----------
     image : array or tensor of 2 to 4 axes and any real dtype; not changed.
     axes : a letter per axis: T time, Z depth, C channel, Y, X, S samples (red, green, blue). By
-        default YX; YXS where the last axis of three is 3 or 4 long; else ZYX; TZYX.
+        default YX; YXS where the last axis of three is 3 or 4 long and the first is longer; else
+        ZYX; TZYX.
     network : a name on board, a file, or any denoising module for intensities in [0, 1].
     noise : `Gaussian` or `Poisson`, in the units of the image; "auto" estimates Gaussian noise.
     intensity_range : the intensities to map to 0 and 1; see `find_range` for the default.
@@ -135,9 +137,9 @@ def denoise(
         "sure" where the noise is Gaussian and the network sees every pixel, else "blind-spot".
     tune : False for the pre-trained network alone.
     schedule : how long and how fast to tune.
-    seed : the same seed gives the same result.
+    seed : the same seed gives the same result on the same machine.
     device : where to compute; "auto" is a GPU where there is one, else the CPU.
-    progress : called with the number of tuning steps done and in all.
+    progress : called now and then with the work done and the work in all.
 
     Raises
     ------
@@ -161,34 +163,42 @@ def denoise(
     where = find_device(device)
     pretrained, name = _load(network, where)
     together = image_channels(pretrained, channels.shape[2])
+    number = next(pretrained.parameters()).dtype
     schedule = schedule or Schedule()
     rng = torch.Generator().manual_seed(seed)
+    found = [
+        _look_at(planes, noise, intensity_range, f"channel {index}: " if len(channels) > 1 else "")
+        for index, planes in enumerate(channels)
+    ]
+    if tune:
+        objectives = [
+            choose_objective(
+                objective,
+                pretrained,
+                one.noise.rescaled(one.intensity_range.low, one.intensity_range.high),
+                together,
+            )
+            for one in found
+        ]
 
     adaptations, tuned_outputs, pretrained_outputs = [], [], []
-    for index, planes in enumerate(channels):
-        found = IntensityRange(*intensity_range) if intensity_range else find_range(planes)
-        unit = torch.from_numpy(found.to_unit(planes).astype(np.float32))
+    for index, (planes, adaptation) in enumerate(zip(channels, found, strict=True)):
+        scale = adaptation.intensity_range
+        stages = [_stage(progress, 3 * index + part, 3 * len(channels)) for part in range(3)]
+        unit = torch.from_numpy(scale.to_unit(planes)).to(number)
         unit = unit.reshape(-1, together, *unit.shape[-2:])
-        level = estimate_noise(planes) if noise == "auto" else noise
-        adaptation = Adaptation(found, level, noise == "auto")
-        output = run(pretrained, unit)
-        pretrained_outputs.append(found.from_unit(output).reshape(planes.shape))
+        output = run(pretrained, unit, stages[0])
+        pretrained_outputs.append(scale.from_unit(output).reshape(planes.shape))
         if tune:
-            label, loss = choose_objective(
-                objective, pretrained, level.rescaled(found.low, found.high), together
-            )
+            label, loss = objectives[index]
+            few = unit[torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))].to(where)
             tuned = tuning.tune(
-                pretrained,
-                unit[torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))].to(where),
-                loss,
-                schedule=schedule,
-                rng=rng,
-                progress=_share(progress, index, len(channels)),
+                pretrained, few, loss, schedule=schedule, rng=rng, progress=stages[1]
             )
             adaptation = _learned(adaptation, label, tuned)
             if tuned.accepted:
-                output = run(tuned.network, unit)
-        tuned_outputs.append(found.from_unit(output).reshape(planes.shape))
+                output = run(tuned.network, unit, stages[2])
+        tuned_outputs.append(scale.from_unit(output).reshape(planes.shape))
         adaptations.append(adaptation)
     return Denoised(
         _like(image, join_planes(np.stack(tuned_outputs), pixels, axes)),
@@ -224,10 +234,16 @@ def choose_objective(
 
 
 @torch.inference_mode()
-def run(network: nn.Module, images: Images) -> NDArray[np.float64]:
+def run(
+    network: nn.Module, images: Images, progress: Progress | None = None
+) -> NDArray[np.float64]:
     """Apply a network to images one by one, which bounds the memory."""
     parameter = next(network.parameters())
-    outputs = [network(lay_out_images(image.to(parameter))).cpu() for image in images.split(1)]
+    outputs = []
+    for done, image in enumerate(images.split(1), start=1):
+        outputs.append(network(lay_out_images(image.to(parameter))).cpu())
+        if progress:
+            progress(done, len(images))
     return torch.cat(outputs).numpy().astype(np.float64)
 
 
@@ -252,6 +268,27 @@ def _load(network: str | Path | nn.Module, device: torch.device) -> tuple[nn.Mod
     return lay_out_network(frozen_copy(module).to(device)), name
 
 
+def _look_at(
+    planes: Array,
+    noise: Noise | Literal["auto"],
+    intensity_range: tuple[float, float] | None,
+    which: str,
+) -> Adaptation:
+    """Range and noise of one channel, stated or found."""
+    if noise != "auto" and not isinstance(noise, Noise):
+        raise TypeError(
+            f"noise must be Gaussian(sigma), Poisson(gain) or 'auto', got {noise!r}; say which, as "
+            "in gaintuning.Gaussian(25)"
+        )
+    try:
+        scale = IntensityRange(*intensity_range) if intensity_range else find_range(planes)
+        if noise == "auto":
+            return Adaptation(scale, estimate_noise(planes), noise_was_estimated=True)
+    except ValueError as error:
+        raise ValueError(f"{which}{error}") from error
+    return Adaptation(scale, noise, noise_was_estimated=False)
+
+
 def estimate_noise(planes: Array) -> Gaussian:
     """The noise of (n, ..., height, width) planes, from at most sixteen of them."""
     few = planes[spread(len(planes), 16)]
@@ -271,8 +308,8 @@ def _learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation
     )
 
 
-def _share(progress: Progress | None, part: int, parts: int) -> Progress | None:
-    """Progress over all parts, from the progress within one of them."""
+def _stage(progress: Progress | None, stage: int, stages: int) -> Progress | None:
+    """Progress over all stages, each taken for as long as the others, from that within one."""
     if progress is None:
         return None
-    return lambda done, steps: progress(part * steps + done, parts * steps)
+    return lambda done, steps: progress(stage * steps + done, stages * steps)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gaintuning.outputs import check_place, whole_file
 from gaintuning.tiff import PixelSize, check_ome, complaints_of, read_tiff, write_ome, write_tiff
+from gaintuning.validate import default_axes
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")
 
@@ -89,8 +90,8 @@ def read_image(path: Path) -> Image:
     turned as its EXIF orientation says. Of several series in a TIFF the largest is read, and axes
     that it does not name are, from the last to the first, those free of Z, T and C; color maps are
     taken for a display's and not applied, and where 0 is white it stays 0. ImageJ and OME do not
-    tell axes of length 1 from axes that are not there, so these are dropped. An NPY has axes YX,
-    ZYX or TZYX, but YXS if it is three-dimensional uint8 or uint16 with a last axis of 3 or 4.
+    tell axes of length 1 from axes that are not there, so these are dropped. The axes of an
+    NPY are those of `default_axes`.
 
     Raises
     ------
@@ -235,9 +236,7 @@ def _axes_of_array(path: Path, pixels: NDArray[Any]) -> str:
             f"{path} has {pixels.ndim} axes, but an NPY of 2 (YX), 3 (ZYX) or 4 (TZYX) is read; "
             "save each stack of planes by itself"
         )
-    if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and pixels.dtype.name in _PNG_DTYPES:
-        return "YXS"
-    return "TZYX"[-pixels.ndim :]
+    return default_axes(pixels.shape)
 
 
 def _check_format(path: Path, image: Image) -> None:

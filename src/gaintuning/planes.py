@@ -6,19 +6,6 @@ from numpy.typing import NDArray
 ORDER = "CTZSYX"
 
 
-def default_axes(shape: tuple[int, ...]) -> str:
-    """The likely meaning of an array's axes.
-
-    Examples
-    --------
-    >>> default_axes((64, 64)), default_axes((64, 64, 3)), default_axes((9, 64, 64))
-    ('YX', 'YXS', 'ZYX')
-    """
-    if len(shape) == 3 and shape[-1] in (3, 4) and shape[0] > 4:
-        return "YXS"
-    return "TZYX"[-len(shape) :]
-
-
 def split_planes(pixels: NDArray[np.generic], axes: str) -> NDArray[np.generic]:
     """View an image as (channels, planes, samples, height, width), without its alpha.
 

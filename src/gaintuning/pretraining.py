@@ -37,8 +37,8 @@ class Recipe:
         its own level, uniformly.
     patch : side of a training patch in pixels.
     batch : patches in a step, over all devices.
-    steps : number of steps. A run may be resumed with another number, as long as the descent of
-        the rate has not begun.
+    steps : number of steps. A run may be resumed with another number; before the rate has begun
+        to fall, the result is that of a run with this number from the start.
     rate : Adam's rate, reached after 500 steps and falling to zero over the last 40 % of `steps`.
     seed : of the first weights, the patches and the noise.
     """
@@ -119,6 +119,12 @@ def pretrain(
     """
     if not images:
         raise ValueError("there are no images to train on; give at least one")
+    smallest = min(min(image.shape[-2:]) for image in images)
+    if smallest < recipe.patch:
+        raise ValueError(
+            f"an image is only {smallest} pixels wide or high, and the patches are {recipe.patch}; "
+            "leave out such images, or train on smaller patches"
+        )
     fabric = fabric or make_fabric("auto")
     validation, training = images[::50], [im for i, im in enumerate(images) if i % 50]
     training = training or list(images)

@@ -40,9 +40,10 @@ class IntensityRange:
 def find_range(planes: NDArray[np.generic]) -> IntensityRange:
     """The range of an image's intensities.
 
-    0 to 255 for 8-bit images and 0 to 1 for floats that lie there. For all others it is found
-    from the image without its noise and outliers: the 0.1 and 99.9 percentiles after a 3 x 3
-    median, which removes single hot pixels, and a Gaussian of 2 pixels, which averages noise.
+    0 to 255 for 8-bit images, and 0 to 1 for floats that lie there and reach above 0.1. For all
+    others it is found from the image without its noise and outliers: the 0.1 and 99.9 percentiles
+    after a 3 x 3 median, which removes single hot pixels, and a Gaussian of 2 pixels, which
+    averages noise.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ class Schedule:
     worthwhile : the part of the risk that a round must have taken away for another to follow.
     """
 
-    steps: int = 80
+    steps: int = 100
     crop: int = 96
     crops: int = 1
     rate: float = 0.06
@@ -131,8 +131,8 @@ def tune(
     >>> denoised = tuned.network(noisy)
     """
     schedule = schedule or Schedule()
-    pretrained = lay_out_network(fold(network))
     free = lay_out_network(parameters(network))
+    pretrained = lay_out_network(fold(network))
     rate = schedule.rate / sum(parameter.numel() for parameter in free_parameters(free)) ** 0.5
     # The whole image is judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
@@ -196,7 +196,7 @@ def pixel_losses(
     """The objective on all of the images, pixel by pixel, in pieces that bound the memory."""
     rng = Generator().manual_seed(seed)
     return [
-        objective(denoiser, lay_out_images(piece), rng).double().cpu()
+        objective(denoiser, lay_out_images(piece), rng).cpu().double()
         for image in noisy.split(1)
         for rows in image.tensor_split(-(-image.shape[-2] // LARGEST_PIECE), dim=-2)
         for piece in rows.tensor_split(-(-image.shape[-1] // LARGEST_PIECE), dim=-1)

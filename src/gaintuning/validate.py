@@ -10,6 +10,19 @@ SMALLEST_TO_TUNE = 32
 """Side in pixels of the smallest image that has enough to tune from."""
 
 
+def default_axes(shape: tuple[int, ...]) -> str:
+    """The likely meaning of an array's axes.
+
+    Examples
+    --------
+    >>> default_axes((64, 64)), default_axes((64, 64, 3)), default_axes((9, 64, 64))
+    ('YX', 'YXS', 'ZYX')
+    """
+    if len(shape) == 3 and shape[-1] in (3, 4) and shape[0] > 4:
+        return "YXS"
+    return "TZYX"[-len(shape) :]
+
+
 def check_pixels(pixels: NDArray[np.generic], axes: str) -> None:
     """Raise a TypeError or ValueError unless the array is an image that can be denoised."""
     if pixels.dtype == bool or not (
@@ -100,4 +113,6 @@ def check_blind(network: nn.Module, channels: int) -> bool:
     changed = image.clone()
     changed[..., 31, 33] += 1.0
     with torch.inference_mode():
-        return bool((network(image) == network(changed))[..., 31, 33].all())
+        moved = (network(image) - network(changed))[..., 31, 33].abs().max()
+    # Not exactly zero: fast convolutions on a GPU spread rounding errors over neighbours.
+    return bool(moved < 1e-6)

@@ -146,13 +146,14 @@ def _read_published(path: Path) -> tuple[dict[str, Tensor], Card]:
         raise ValueError(
             f"{path} is none of the published checkpoints (a DnCNN or UNet state in 'model')"
         ) from error
+    published = getattr(told, "dataset", None) == "bsd400"
     card = Card(
         architecture,
         arguments,
         training_set=str(getattr(told, "dataset", "unknown")).upper(),
         sigma=(min(levels) / 255, max(levels) / 255) if any(levels) else None,
-        licence="MIT",
-        source="Mohan, Kadkhodaie, Simoncelli & Fernandez-Granda 2020",
+        licence="MIT" if published else "unknown",
+        source="Mohan, Kadkhodaie, Simoncelli & Fernandez-Granda 2020" if published else "unknown",
     )
     return state, card
 
