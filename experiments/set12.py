@@ -23,7 +23,7 @@ from gaintuning.metrics import psnr
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
 from gaintuning.objectives import BlindSpot, NoiseResampling, Sure
-from gaintuning.tuning import tune
+from gaintuning.tuning import Schedule, tune
 
 NETWORKS = {
     "DnCNN": "dncnn/bias/0-55.pt",
@@ -49,23 +49,24 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path)
     parser.add_argument("images", type=Path)
     parser.add_argument("--output", type=Path, default=Path("set12.csv"))
-    parser.add_argument("--quick", action="store_true", help="two small crops instead of Set12")
+    parser.add_argument("--quick", action="store_true", help="two small crops and a few steps")
     arguments = parser.parse_args()
     images = read_images(arguments.images, arguments.quick)
+    schedule = Schedule(steps=3, rounds=1) if arguments.quick else Schedule()
     rows = read_rows(arguments.output)
     done = {(row["network"], row["sigma"], row["objective"], row["image"]) for row in rows}
     for name, sigma, objective in RUNS:
         network = load_network(arguments.checkpoints / NETWORKS[name])[0]
         for index, (image, clean) in enumerate(images.items()):
             if (name, str(sigma), objective, image) not in done:
-                row = measure(network, clean, sigma, objective, seed=index)
+                row = measure(network, clean, sigma, objective, schedule, seed=index)
                 rows.append({"network": name, "objective": objective, "image": image} | row)
                 write_rows(arguments.output, rows)
     print(table(rows))
 
 
 def measure(
-    network: nn.Module, clean: Tensor, sigma: int, objective: str, seed: int
+    network: nn.Module, clean: Tensor, sigma: int, objective: str, schedule: Schedule, seed: int
 ) -> dict[str, str]:
     """One image, one noise level, one objective."""
     noise = Gaussian(sigma / 255)
@@ -79,7 +80,7 @@ def measure(
     after, accepted, start = before, False, perf_counter()
     if objective != "none":
         rng = torch.Generator().manual_seed(seed)
-        tuned = tune(network, noisy, losses[objective], rng=rng)
+        tuned = tune(network, noisy, losses[objective], schedule=schedule, rng=rng)
         after, accepted = score(tuned.network, noisy, clean), tuned.accepted
     return {
         "sigma": str(sigma),

@@ -131,7 +131,8 @@ def test_several_files_and_patterns_go_to_a_folder(noisy: Path, tmp_path: Path) 
     assert output.count(" -> ") == 2
 
 
-def test_a_name_without_a_suffix_is_a_folder(noisy: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("noisy")
+def test_a_name_without_a_suffix_is_a_folder(tmp_path: Path) -> None:
     succeed("denoise", tmp_path / "noi*.png", "-o", tmp_path / "out", "--no-tune")
     assert (tmp_path / "out" / "noisy.png").exists()
 

@@ -33,9 +33,8 @@ class Schedule:
     steps : number of steps in a round.
     crop : side of the random crops in pixels.
     crops : number of crops in a step.
-    rate : peak of Adam's rate, times the root of the number of free parameters. Adam moves each
-        of them by its rate however noisy the gradient is, and together they disturb the network
-        by that much more.
+    rate : peak of Adam's rate, times the number of free parameters. Adam moves each of them by
+        its rate however noisy its gradient is, so the more there are, the smaller their moves.
     faster : the rate of the rounds after the first, relative to it.
     rounds : number of rounds at most.
     worthwhile : the part of the risk that a round must have taken away for another to follow.
@@ -44,8 +43,8 @@ class Schedule:
     steps: int = 100
     crop: int = 96
     crops: int = 1
-    rate: float = 0.06
-    faster: float = 3.0
+    rate: float = 1.2
+    faster: float = 4.0
     rounds: int = 4
     worthwhile: float = 0.05
 
@@ -133,7 +132,7 @@ def tune(
     schedule = schedule or Schedule()
     free = lay_out_network(parameters(network))
     pretrained = lay_out_network(fold(network))
-    rate = schedule.rate / sum(parameter.numel() for parameter in free_parameters(free)) ** 0.5
+    rate = schedule.rate / sum(parameter.numel() for parameter in free_parameters(free))
     # The whole image is judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
     at_first = pixel_losses(pretrained, noisy, objective, seed)
