@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import torch
 from skimage import data, io
 from typer.main import get_command
 
@@ -81,7 +82,8 @@ def test_the_examples_of_a_page_run(page: Path) -> None:
             # Empty lines before it give an error the line number of the page.
             code = compile("\n" * block.line + block.text, page, "exec")
             if block.runs:
-                exec(code, namespace)
+                with torch.random.fork_rng():
+                    exec(code, namespace)
         elif block.language == "console":
             for arguments in block.commands:
                 if block.runs:

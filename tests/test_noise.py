@@ -245,3 +245,11 @@ def test_where_there_is_no_noise_none_is_found(value: float) -> None:
     planes[:, :8] *= 2
     with pytest.raises(ValueError, match="no noise was found"):
         estimate_gaussian(planes)
+
+
+def test_a_level_is_found_where_dark_and_light_are_cut_off() -> None:
+    """Half of the image lies at the ends of its range, where the noise is cut off."""
+    rng = np.random.default_rng(0)
+    clean = np.repeat(np.repeat([[0.0, 120.0], [255.0, 140.0]], 64, axis=0), 64, axis=1)
+    noisy = (clean + rng.normal(0, 20, clean.shape)).clip(0, 255).round()
+    assert estimate_gaussian(noisy[None]).sigma == pytest.approx(20, rel=0.1)

@@ -44,7 +44,7 @@ def network(kind: type[nn.Module] = UNet, **arguments: object) -> nn.Module:
 def test_tuning_finds_the_gain_that_theory_gives() -> None:
     clean, noisy = white_image(128)
     wiener = clean.square().mean() / (clean.square().mean() + SIGMA**2)
-    schedule = Schedule(steps=200, crop=96, rate=3e-2, rounds=1)
+    schedule = Schedule(steps=200, passes=1000.0, crop=96, rate=3e-2, rounds=1)
     with torch.random.fork_rng():
         start = Shrink(1.0)
     tuned = tune(start, noisy, Sure(SIGMA), schedule=schedule, rng=Generator().manual_seed(0))
@@ -195,6 +195,13 @@ def test_a_risk_must_fall_by_more_than_its_standard_error() -> None:
     assert not Risk(1.0, 2.0, 0.5).fell
     assert not Risk(2.0, 1.0, float("inf")).fell
     assert not Risk(float("nan"), 1.0, 0.5).fell
+
+
+def test_a_small_image_gets_fewer_steps_and_a_stack_more() -> None:
+    schedule = Schedule(steps=100, passes=16.0, crop=96)
+    sizes = [(1, 1, 40, 40), (1, 1, 96, 96), (1, 1, 192, 192), (1, 1, 512, 512), (9, 1, 96, 96)]
+    steps = [schedule.steps_for(torch.zeros(size)) for size in sizes]
+    assert steps == [16, 16, 64, 100, 100]
 
 
 def test_progress_counts_every_step() -> None:

@@ -1,13 +1,14 @@
 """Noise models, and the level of Gaussian noise estimated from one image."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import pywt
 import torch
 from numpy.typing import NDArray
-from skimage.restoration import estimate_sigma
+from scipy.ndimage import maximum_filter
+from scipy.stats import norm
 from torch import Generator, Tensor
 
 
@@ -120,7 +121,8 @@ def estimate_gaussian(planes: NDArray[np.floating]) -> Gaussian:
     """Estimate the level of white Gaussian noise: the median over planes of the wavelet estimate.
 
     The median absolute deviation of the finest diagonal wavelet coefficients (Donoho & Johnstone
-    1994), which take most texture for signal. Strong fine texture raises the estimate.
+    1994), which take most texture for signal. Strong fine texture raises the estimate. Where
+    intensities are cut off at the lowest or highest value, coefficients are left out.
 
     Parameters
     ----------
@@ -141,10 +143,7 @@ def estimate_gaussian(planes: NDArray[np.floating]) -> Gaussian:
             f"{planes.shape[-2]} x {planes.shape[-1]} pixels are too few to estimate the noise "
             "from; state its level, as in gaussian:SIGMA"
         )
-    with warnings.catch_warnings():
-        # Of a plane without any detail, as a blank frame, the estimate is not a number.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        levels = np.array([estimate_sigma(plane) for plane in planes])
+    levels = np.array([_sigma_of_plane(plane) for plane in planes])
     levels = levels[levels > 1e-10 * np.abs(planes).max()]  # less is the rounding of floats
     if not len(levels):
         raise ValueError(
@@ -152,3 +151,17 @@ def estimate_gaussian(planes: NDArray[np.floating]) -> Gaussian:
             "the same, state the level, as in gaussian:SIGMA"
         )
     return Gaussian(float(np.median(levels)))
+
+
+def _sigma_of_plane(plane: NDArray[np.floating]) -> float:
+    details = pywt.dwtn(plane, "db2")["dd"]
+    ends = [end for end in (plane.min(), plane.max()) if (plane == end).mean() > 1e-3]
+    near_cut_off = maximum_filter(np.isin(plane, ends), 7)
+    rows, columns = (
+        np.clip(2 * np.arange(found) - 1, 0, side - 1)
+        for found, side in zip(details.shape, plane.shape, strict=True)
+    )
+    whole = details[~near_cut_off[np.ix_(rows, columns)]]
+    used = whole if whole.size >= 64 else details
+    used = used[used != 0]  # exactly zero where nothing varies, as in a blank part
+    return float(np.median(np.abs(used)) / norm.ppf(0.75)) if used.size else 0.0

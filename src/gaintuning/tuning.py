@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import TypeAlias
 
 import torch
@@ -31,16 +32,20 @@ class Schedule:
     Parameters
     ----------
     steps : number of steps in a round.
+    passes : how often a round sees each pixel at most: a small image gets fewer steps, since
+        seen more often its own noise would be learned.
     crop : side of the random crops in pixels.
     crops : number of crops in a step.
     rate : peak of Adam's rate, times the number of free parameters. Adam moves each of them by
         its rate however noisy its gradient is, so the more there are, the smaller their moves.
     faster : the rate of the rounds after the first, relative to it.
     rounds : number of rounds at most.
-    worthwhile : the part of the risk that a round must have taken away for another to follow.
+    worthwhile : the part of the risk that a round must have taken away for another to follow;
+        and more than five standard errors.
     """
 
     steps: int = 100
+    passes: float = 16.0
     crop: int = 96
     crops: int = 1
     rate: float = 1.2
@@ -52,9 +57,21 @@ class Schedule:
         for name in ("steps", "crop", "crops", "rounds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("rate", "faster", "worthwhile"):
+        for name in ("passes", "rate", "faster", "worthwhile"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+
+    def steps_for(self, noisy: Images) -> int:
+        """Steps in a round on these images.
+
+        Examples
+        --------
+        >>> Schedule().steps_for(torch.zeros(1, 1, 64, 64))
+        16
+        """
+        side = min(self.crop, *noisy.shape[-2:])
+        pixels = noisy[:, 0].numel()
+        return int(min(self.steps, ceil(self.passes * pixels / (self.crops * side**2))))
 
 
 @dataclass(frozen=True)
@@ -156,7 +173,8 @@ def tune(
         if not fall.fell:
             break
         kept, kept_losses = found, found_losses
-        if fall.before - fall.after < schedule.worthwhile * abs(fall.before):
+        much = max(schedule.worthwhile * abs(fall.before), 5 * fall.standard_error)
+        if fall.before - fall.after < much:
             break
     risk = compare(at_first, last_losses)
     return Tuned(kept, kept is not pretrained, risk, gains, torch.stack(losses).tolist())
@@ -172,10 +190,11 @@ def tune_round(
     progress: Progress | None = None,
 ) -> list[Tensor]:
     """One cycle of Adam on random crops moves the free parameters; the loss of each step."""
+    steps = schedule.steps_for(noisy)
     optimizer = torch.optim.Adam(free_parameters(free), lr=rate)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=schedule.steps)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     losses = []
-    for step in range(schedule.steps):
+    for step in range(steps):
         crops = lay_out_images(random_crops(noisy, schedule.crop, schedule.crops, rng))
         loss = objective(free, crops, rng).mean()
         optimizer.zero_grad()
@@ -184,7 +203,7 @@ def tune_round(
         cycle.step()
         losses.append(loss.detach())
         if progress:
-            progress(step + 1, schedule.steps)
+            progress(step + 1, steps)
     return losses
 
 
