@@ -121,8 +121,8 @@ def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
 def table(rows: list[dict[str, str]]) -> str:
     """Means over the images, as Markdown."""
     lines = [
-        "| network | sigma | objective | before | after | mean | worst | best | kept | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| network | sigma | loss | images | before | after | mean | worst | best | kept | s |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, sigma, objective in RUNS:
         of_run = [
@@ -135,15 +135,16 @@ def table(rows: list[dict[str, str]]) -> str:
         before = [float(row["before"]) for row in of_run]
         mean = sum(before) / len(before)
         if objective == "none":
-            lines.append(f"| {name} | {sigma} | none | {mean:.2f} | | | | | | |")
+            lines.append(f"| {name} | {sigma} | none | {len(of_run)} | {mean:.2f} | | | | | | |")
             continue
         after = [float(row["after"]) for row in of_run]
         gained = [b - a for a, b in zip(before, after, strict=True)]
         kept = sum(row["accepted"] == "True" for row in of_run)
         seconds = sum(float(row["seconds"]) for row in of_run) / len(of_run)
         lines.append(
-            f"| {name} | {sigma} | {objective} | {mean:.2f} | {sum(after) / len(after):.2f} | "
-            f"{sum(gained) / len(gained):+.3f} | {min(gained):+.3f} | {max(gained):+.3f} | "
+            f"| {name} | {sigma} | {objective} | {len(of_run)} | {mean:.2f} | "
+            f"{sum(after) / len(after):.2f} | {sum(gained) / len(gained):+.3f} | "
+            f"{min(gained):+.3f} | {max(gained):+.3f} | "
             f"{kept} of {len(of_run)} | {seconds:.0f} |"
         )
     return "\n".join(lines)

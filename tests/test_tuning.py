@@ -14,7 +14,7 @@ from gaintuning.objectives import Sure
 from gaintuning.tuning import Risk, Schedule, compare, pixel_losses, tune
 
 SIGMA = 0.2
-SHORT = Schedule(steps=30, crop=32, rate=12.0, rounds=1)
+SHORT = Schedule(steps=30, crop=32, rate=100.0, rounds=1)
 
 
 class Shrink(nn.Module):

@@ -36,8 +36,9 @@ class Schedule:
         seen more often its own noise would be learned.
     crop : side of the random crops in pixels.
     crops : number of crops in a step.
-    rate : peak of Adam's rate, times the number of free parameters. Adam moves each of them by
-        its rate however noisy its gradient is, so the more there are, the smaller their moves.
+    rate : peak of Adam's rate, times the numbers of free parameters and of layers with some.
+        Adam moves each parameter by its rate however noisy its gradient is: the more there are
+        and the deeper they compound, the smaller their moves must be.
     faster : the rate of the rounds after the first, relative to it.
     rounds : number of rounds at most.
     worthwhile : the part of the risk that a round must have taken away for another to follow;
@@ -48,7 +49,7 @@ class Schedule:
     passes: float = 16.0
     crop: int = 96
     crops: int = 1
-    rate: float = 1.2
+    rate: float = 24.0
     faster: float = 4.0
     rounds: int = 4
     worthwhile: float = 0.05
@@ -149,7 +150,8 @@ def tune(
     schedule = schedule or Schedule()
     free = lay_out_network(parameters(network))
     pretrained = lay_out_network(fold(network))
-    rate = schedule.rate / sum(parameter.numel() for parameter in free_parameters(free))
+    sizes = [parameter.numel() for parameter in free_parameters(free)]
+    rate = schedule.rate / (len(sizes) * sum(sizes))
     # The whole image is judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
     at_first = pixel_losses(pretrained, noisy, objective, seed)
