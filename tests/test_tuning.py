@@ -14,7 +14,7 @@ from gaintuning.objectives import Sure
 from gaintuning.tuning import Risk, Schedule, compare, pixel_losses, tune
 
 SIGMA = 0.2
-SHORT = Schedule(steps=30, crop=32, rate=100.0, rounds=1)
+SHORT = Schedule(steps=30, crop=32, rate=12.0, rounds=1)
 
 
 class Shrink(nn.Module):
@@ -198,10 +198,15 @@ def test_a_risk_must_fall_by_more_than_its_standard_error() -> None:
 
 
 def test_a_small_image_gets_fewer_steps_and_a_stack_more() -> None:
-    schedule = Schedule(steps=100, passes=16.0, crop=96)
+    schedule = Schedule(steps=100, evaluations=10**6, passes=16.0, crop=96)
     sizes = [(1, 1, 40, 40), (1, 1, 96, 96), (1, 1, 192, 192), (1, 1, 512, 512), (9, 1, 96, 96)]
-    steps = [schedule.steps_for(torch.zeros(size)) for size in sizes]
+    steps = [schedule.steps_for(torch.zeros(size), layers=9) for size in sizes]
     assert steps == [16, 16, 64, 100, 100]
+
+
+def test_a_deep_network_gets_fewer_steps() -> None:
+    image = torch.zeros(1, 1, 512, 512)
+    assert Schedule(steps=500, evaluations=2000).steps_for(image, layers=20) == 100
 
 
 def test_progress_counts_every_step() -> None:

@@ -31,48 +31,51 @@ class Schedule:
 
     Parameters
     ----------
-    steps : number of steps in a round.
+    steps : number of steps in a round, at most.
+    evaluations : how many layers a round evaluates at most: a deep network gets fewer steps, and
+        takes about as long as a shallow one.
     passes : how often a round sees each pixel at most: a small image gets fewer steps, since
         seen more often its own noise would be learned.
     crop : side of the random crops in pixels.
     crops : number of crops in a step.
-    rate : peak of Adam's rate, times the numbers of free parameters and of layers with some.
-        Adam moves each parameter by its rate however noisy its gradient is: the more there are
-        and the deeper they compound, the smaller their moves must be.
+    rate : peak of Adam's rate, times the number of free parameters. Adam moves each of them by
+        its rate however noisy its gradient is, so the more there are, the smaller their moves.
     faster : the rate of the rounds after the first, relative to it.
     rounds : number of rounds at most.
     worthwhile : the part of the risk that a round must have taken away for another to follow;
         and more than five standard errors.
     """
 
-    steps: int = 100
-    passes: float = 16.0
+    steps: int = 220
+    evaluations: int = 2000
+    passes: float = 24.0
     crop: int = 96
     crops: int = 1
-    rate: float = 24.0
+    rate: float = 1.2
     faster: float = 4.0
     rounds: int = 4
     worthwhile: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("steps", "crop", "crops", "rounds"):
+        for name in ("steps", "evaluations", "crop", "crops", "rounds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("passes", "rate", "faster", "worthwhile"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
 
-    def steps_for(self, noisy: Images) -> int:
-        """Steps in a round on these images.
+    def steps_for(self, noisy: Images, layers: int) -> int:
+        """Steps in a round on these images, of a network with so many layers to tune.
 
         Examples
         --------
-        >>> Schedule().steps_for(torch.zeros(1, 1, 64, 64))
-        16
+        >>> Schedule().steps_for(torch.zeros(1, 1, 512, 512), layers=20)
+        100
         """
         side = min(self.crop, *noisy.shape[-2:])
         pixels = noisy[:, 0].numel()
-        return int(min(self.steps, ceil(self.passes * pixels / (self.crops * side**2))))
+        passes = ceil(self.passes * pixels / (self.crops * side**2))
+        return int(min(self.steps, ceil(self.evaluations / layers), passes))
 
 
 @dataclass(frozen=True)
@@ -150,8 +153,7 @@ def tune(
     schedule = schedule or Schedule()
     free = lay_out_network(parameters(network))
     pretrained = lay_out_network(fold(network))
-    sizes = [parameter.numel() for parameter in free_parameters(free)]
-    rate = schedule.rate / (len(sizes) * sum(sizes))
+    rate = schedule.rate / sum(parameter.numel() for parameter in free_parameters(free))
     # The whole image is judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
     at_first = pixel_losses(pretrained, noisy, objective, seed)
@@ -192,8 +194,9 @@ def tune_round(
     progress: Progress | None = None,
 ) -> list[Tensor]:
     """One cycle of Adam on random crops moves the free parameters; the loss of each step."""
-    steps = schedule.steps_for(noisy)
-    optimizer = torch.optim.Adam(free_parameters(free), lr=rate)
+    parameters = free_parameters(free)
+    steps = schedule.steps_for(noisy, len(parameters))
+    optimizer = torch.optim.Adam(parameters, lr=rate)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     losses = []
     for step in range(steps):
