@@ -142,7 +142,7 @@ def demo(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Add noise to a photograph, denoise it, and compare with the original."""
+    """Add noise to a scanned page, denoise it, and compare with the original."""
     from gaintuning import commands
 
     _run(

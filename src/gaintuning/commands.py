@@ -260,12 +260,12 @@ def list_networks() -> None:
 def demonstrate(
     output: Path, *, sigma: float, network: str, seed: int, device: str, force: bool, quiet: bool
 ) -> None:
-    """Denoise a photograph with added noise, and tell how far each image is from the original."""
+    """Denoise a scanned page with added noise, and tell how far each image is from the original."""
     page = output / "report.html"
     for place in [*(output / f"{name}.png" for name in STAGES), page]:
         if place.exists() and not force:
             raise FileExistsError(f"{place} exists; give another folder, or --force to replace it")
-    clean = torch.from_numpy(data.camera()).double()
+    clean = torch.from_numpy(data.page()).double()
     rng = torch.Generator().manual_seed(seed)
     noisy = Gaussian(sigma).sample(clean, rng)
     output.mkdir(parents=True, exist_ok=True)
@@ -276,7 +276,7 @@ def demonstrate(
             network=network,
             seed=seed,
             device=device,
-            progress=bar("photograph"),
+            progress=bar("scanned page"),
         )
     images = [clean, noisy, torch.from_numpy(result.pretrained), torch.from_numpy(result.image)]
     for name, image in zip(STAGES, images, strict=True):
@@ -289,7 +289,7 @@ def demonstrate(
         page,
         noisy.numpy(),
         result,
-        title="A photograph with added noise",
+        title="A scanned page with added noise",
         command=shlex.join(["gaintuning", *sys.argv[1:]]),
         overwrite=True,
     )
