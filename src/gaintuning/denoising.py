@@ -184,7 +184,9 @@ def denoise(
     adaptations, tuned_outputs, pretrained_outputs = [], [], []
     for index, (planes, adaptation) in enumerate(zip(channels, found, strict=True)):
         scale = adaptation.intensity_range
-        stages = [_stage(progress, 3 * index + part, 3 * len(channels)) for part in range(3)]
+        stages = [
+            tuning.stage_of(progress, 3 * index + part, 3 * len(channels)) for part in range(3)
+        ]
         unit = torch.from_numpy(scale.to_unit(planes)).to(number)
         unit = unit.reshape(-1, together, *unit.shape[-2:])
         output = run(pretrained, unit, stages[0])
@@ -306,10 +308,3 @@ def _learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation
         gains=tuned.gains,
         losses=tuple(square * loss for loss in tuned.losses),
     )
-
-
-def _stage(progress: Progress | None, stage: int, stages: int) -> Progress | None:
-    """Progress over all stages, each taken for as long as the others, from that within one."""
-    if progress is None:
-        return None
-    return lambda done, steps: progress(stage * steps + done, stages * steps)

@@ -157,7 +157,7 @@ def tune(
     # The whole image is judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
     at_first = pixel_losses(pretrained, noisy, objective, seed)
-    kept, kept_losses, gains = pretrained, at_first, gains_by_layer(free)
+    kept, kept_losses = pretrained, at_first
     losses: list[Tensor] = []
     for done in range(schedule.rounds):
         losses += tune_round(
@@ -167,7 +167,7 @@ def tune(
             schedule,
             rate * (schedule.faster if done else 1.0),
             rng,
-            _part(progress, done, schedule),
+            stage_of(progress, done, schedule.rounds),
         )
         found = fold(free)
         found_losses = pixel_losses(found, noisy, objective, seed)
@@ -244,8 +244,8 @@ def compare(before: list[Tensor], after: list[Tensor]) -> Risk:
     return Risk(first, second, float(error))
 
 
-def _part(progress: Progress | None, done: int, schedule: Schedule) -> Progress | None:
-    """Progress over all rounds, from the progress within one."""
+def stage_of(progress: Progress | None, stage: int, stages: int) -> Progress | None:
+    """Progress over all stages, each taken for as long as the others, from that within one."""
     if progress is None:
         return None
-    return lambda step, steps: progress(done * steps + step, schedule.rounds * steps)
+    return lambda done, steps: progress(stage * steps + done, stages * steps)
