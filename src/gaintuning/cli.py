@@ -200,10 +200,27 @@ def pretrain(
         tuple[float, float],
         typer.Option(metavar="LOW HIGH", help="Range of noise, for intensities from 0 to 255."),
     ] = (0.0, 55.0),
-    patch: Annotated[int, typer.Option(help="Side of the training patches in pixels.")] = 64,
-    batch: Annotated[int, typer.Option(help="Patches in a step.")] = 16,
-    steps: Annotated[int, typer.Option(help="Number of steps.")] = 20_000,
-    rate: Annotated[float, typer.Option(help="Peak rate of Adam.")] = 1e-3,
+    preset: Annotated[
+        Literal["fast", "published"],
+        typer.Option(help="Settings for the options below, or the recipe of the published ones."),
+    ] = "fast",
+    patch: Annotated[
+        int | None, typer.Option(help="Side of the training patches in pixels.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Patches in a step.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Peak rate of the optimisers.")] = None,
+    precision: Annotated[
+        Literal["32-true", "bf16-mixed"] | None,
+        typer.Option(help="Of the convolutions; by default what is fastest on the device."),
+    ] = None,
+    unsupervised: Annotated[
+        bool,
+        typer.Option("--unsupervised", help="For a blind-spot network: learn from noisy images."),
+    ] = False,
+    start_from: Annotated[
+        str | None, typer.Option(help="Start with the weights of this network, by name or file.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     devices: Annotated[int, typer.Option(help="How many devices to train on.")] = 1,
@@ -217,7 +234,7 @@ def pretrain(
     """Train a network on a folder of clean images; a run that was stopped goes on."""
 
     def train() -> None:
-        from gaintuning import pretrain_command, pretraining
+        from gaintuning import pretrain_command
 
         pretrain_command.pretrain_network(
             architecture,
@@ -225,14 +242,19 @@ def pretrain(
             output,
             residual=residual,
             color=channels == "color",
-            recipe=pretraining.Recipe(
+            recipe=pretrain_command.choose_recipe(
+                preset,
                 sigma=(sigma[0] / 255, sigma[1] / 255),
                 patch=patch,
                 batch=batch,
                 steps=steps,
-                rate=rate,
+                peak=rate,
+                supervised=not unsupervised,
+                precision=precision,
                 seed=seed,
+                device=device,
             ),
+            start_from=start_from,
             device=device,
             devices=devices,
             training_set=training_set,

@@ -1,20 +1,25 @@
 """`gaintuning pretrain`: a folder of clean images in, a network with its card out."""
 
 import json
+import subprocess
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gaintuning import zoo
 from gaintuning.commands import check_network_output, progress_bars
 from gaintuning.files import SUFFIXES, read_image
 from gaintuning.networks.checkpoint import Card, build, save_network
 from gaintuning.planes import split_planes
-from gaintuning.pretraining import Recipe, make_fabric, pretrain
+from gaintuning.pretraining import Pretrained, make_fabric, pretrain
+from gaintuning.recipes import FAST, PUBLISHED, Precision, Recipe, fastest_precision
 from gaintuning.scaling import find_range
-from gaintuning.validate import check_pixels
+from gaintuning.validate import check_pixels, find_device
 
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "dncnn": ("DnCNN", {"bias": True}),
@@ -25,6 +30,9 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+PRESETS = {"fast": FAST, "published": PUBLISHED}
+
+
 def pretrain_network(
     architecture: str,
     images: Path,
@@ -33,6 +41,7 @@ def pretrain_network(
     residual: bool,
     color: bool,
     recipe: Recipe,
+    start_from: str | None,
     device: str,
     devices: int,
     training_set: str | None,
@@ -44,40 +53,107 @@ def pretrain_network(
     check_network_output(output, force)
     card = start_card(architecture, residual=residual, color=color, recipe=recipe)
     clean = read_clean_images(images, color=color)
-    fabric = make_fabric(device, devices)
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
-        network = build(card)
-    state = output.with_suffix(".state")
+    fabric = make_fabric(device, recipe.precision, devices)
     first = fabric.is_global_zero  # of the processes, one for each device
     with progress_bars(quiet or not first) as bar:
         trained = pretrain(
-            network, clean, recipe, state, fabric=fabric, progress=bar(f"training {architecture}")
+            start_network(card, recipe.seed, start_from),
+            clean,
+            recipe,
+            output.with_suffix(".state"),
+            fabric=fabric,
+            progress=bar(f"training {architecture}"),
         )
-    scores = {f"sigma {level}": round(score, 3) for level, score in trained.validation_psnr.items()}
-    card = Card(
-        card.architecture,
-        card.arguments,
+    card = replace(
+        card,
         training_set=training_set or f"{images.name}, {len(clean)} images",
-        sigma=recipe.sigma,
         licence=licence,
         source="gaintuning pretrain",
-        facts={
-            "patch": recipe.patch,
-            "batch": recipe.batch,
-            "steps": recipe.steps,
-            "rate": recipe.rate,
-            "seed": recipe.seed,
-            "hours": round(trained.seconds / 3600, 2),
-            "device": str(fabric.device),
-            "validation PSNR in dB, images held out": scores,
-        },
+        facts=tell(recipe, trained, start_from, describe_device(fabric.device)),
     )
     if not first:
         return
     save_network(trained.network, card, output)
     if not quiet:
         print(f"{output}: {json.dumps(card.facts)}")
+
+
+def choose_recipe(
+    preset: str,
+    *,
+    sigma: tuple[float, float],
+    peak: float | None,
+    precision: Precision | None,
+    device: str,
+    **changes: Any,
+) -> Recipe:
+    """A preset with what the user wants otherwise; None leaves a setting as it is."""
+    recipe = PRESETS[preset]
+    if peak is not None:
+        changes["rate"] = replace(recipe.rate, peak=peak)
+    if precision is None and preset == "fast":
+        precision = fastest_precision(find_device(device))
+    changes["precision"] = precision
+    changed = {name: value for name, value in changes.items() if value is not None}
+    return replace(recipe, sigma=sigma, **changed)
+
+
+def start_network(card: Card, seed: int, start_from: str | None) -> nn.Module:
+    """A network with the first weights of the seed, or with those of another network."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = build(card)
+    if start_from is not None:
+        other, _ = zoo.load(start_from)
+        try:
+            network.load_state_dict(other.state_dict())
+        except RuntimeError as error:
+            raise ValueError(
+                f"the weights of {start_from} do not fit the {card.architecture} to train"
+            ) from error
+    return network
+
+
+def tell(
+    recipe: Recipe, trained: Pretrained, start_from: str | None, device: str
+) -> dict[str, Any]:
+    """What the card says of the training."""
+    scores = {f"sigma {level}": round(score, 3) for level, score in trained.validation_psnr.items()}
+    return {
+        "patch": recipe.patch,
+        "batch": recipe.batch,
+        "steps": recipe.steps,
+        "rate": repr(recipe.rate),
+        "optimizers": repr(recipe.optimizers),
+        "scales": recipe.scales,
+        "averaging": recipe.averaging,
+        "target": "clean images" if recipe.supervised else "the noisy images (blind-spot loss)",
+        "precision": recipe.precision,
+        "seed": recipe.seed,
+        "started from": start_from or "random weights",
+        "hours": round(trained.seconds / 3600, 2),
+        "device": device,
+        "gaintuning": source_version(),
+        "validation PSNR in dB, images held out": scores,
+    }
+
+
+def describe_device(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    name = torch.cpu.get_capabilities().get("cpu_name", "") if device.type == "cpu" else ""
+    return f"{device.type} {name}, {torch.get_num_threads()} threads".replace(" ,", ",")
+
+
+def source_version() -> str:
+    """The version, with the commit where the package runs from its repository."""
+    here = Path(__file__).parent
+    git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        told = subprocess.run(git, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return version("gaintuning")
+    return f"{version('gaintuning')}, commit {told.stdout.strip()}"
 
 
 def start_card(architecture: str, *, residual: bool, color: bool, recipe: Recipe) -> Card:
@@ -88,6 +164,10 @@ def start_card(architecture: str, *, residual: bool, color: bool, recipe: Recipe
         arguments["residual"] = residual
     elif residual:
         raise ValueError(f"--residual is for a UNet; {architecture} has only one form")
+    if not recipe.supervised and name != "BlindSpotNet":
+        raise ValueError(
+            f"--unsupervised is for a blind-spot network; {architecture} would learn to copy"
+        )
     return Card(name, arguments, sigma=recipe.sigma)
 
 

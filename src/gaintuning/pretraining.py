@@ -1,20 +1,27 @@
 """Training a network on clean images, to be adapted later to one noisy image (Eq. 1)."""
 
+import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.functional import interpolate
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gaintuning._types import Images, Progress
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.metrics import psnr
 from gaintuning.outputs import whole_file
 from gaintuning.patches import random_crops, random_orientations
+from gaintuning.recipes import Precision, Recipe
+from gaintuning.training_log import Entry, write_log
 from gaintuning.validate import find_device
 
 try:
@@ -26,45 +33,8 @@ except ImportError as error:
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: the settings that, with the images, fix its weights.
-
-    Parameters
-    ----------
-    sigma : range of the noise's standard deviation, for intensities in [0, 1]. Each patch draws
-        its own level, uniformly.
-    patch : side of a training patch in pixels.
-    batch : patches in a step, over all devices.
-    steps : number of steps. A run may be resumed with another number; before the rate has begun
-        to fall, the result is that of a run with this number from the start.
-    rate : Adam's rate, reached after 500 steps and falling to zero over the last 40 % of `steps`.
-    seed : of the first weights, the patches and the noise.
-    """
-
-    sigma: tuple[float, float] = (0.0, 55 / 255)
-    patch: int = 64
-    batch: int = 16
-    steps: int = 20_000
-    rate: float = 1e-3
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        low, high = self.sigma
-        if not 0 <= low < high:
-            raise ValueError(f"sigma must be a range 0 <= low < high, got {low} to {high}")
-        for name in ("patch", "batch", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.rate < float("inf"):
-            raise ValueError(f"rate must be a number above 0, got {self.rate}")
-
-    def rate_at(self, step: int) -> float:
-        """Rate of Adam at a step: a short ascent, a plateau, a linear descent to zero."""
-        ascent = (step + 1) / 500
-        descent = (self.steps - step) / (0.4 * self.steps)
-        return self.rate * min(1.0, ascent, descent)
+LEVELS = (15, 30, 50)
+"""Noise of the validation, for intensities from 0 to 255."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +54,16 @@ def pretrain(
     checkpoint: Path,
     *,
     fabric: Fabric | None = None,
-    save_every: int = 500,
+    save_every: int = 1000,
     progress: Progress | None = None,
 ) -> Pretrained:
     """Train a network to remove Gaussian noise from clean images.
 
-    The state is saved to `checkpoint` every `save_every` steps; a call that finds the file goes
+    Every `save_every` steps the network is validated and the state saved to `checkpoint`, with a
+    log beside it, as a table (`.csv`) and as a picture (`.svg`); a call that finds the file goes
     on from there. All randomness is a function of seed, step and device, so on a CPU an
     interrupted run gives the same weights as one that ran through. One image in fifty is set
-    aside for validation.
+    aside for the validation.
 
     Parameters
     ----------
@@ -100,7 +71,7 @@ def pretrain(
     images : clean images, (c, h, w) each, in [0, 1].
     recipe : the settings.
     checkpoint : file of the state.
-    fabric : devices and precision; by default one CPU or GPU.
+    fabric : devices; by default one CPU or GPU, with the recipe's precision.
     save_every : steps between two saves.
     progress : called after each step with the number done and the number in all.
 
@@ -113,65 +84,165 @@ def pretrain(
     >>> import tempfile, torch
     >>> from gaintuning.networks import UNet
     >>> images = [torch.rand(1, 40, 40) for _ in range(4)]
-    >>> state = Path(tempfile.mkdtemp()) / "state.pt"
+    >>> state = Path(tempfile.mkdtemp()) / "net.state"
     >>> pretrain(UNet(), images, Recipe(patch=16, batch=2, steps=3), state).steps
     3
     """
     if not images:
         raise ValueError("there are no images to train on; give at least one")
-    smallest = min(min(image.shape[-2:]) for image in images)
+    validation, training = images[::50], [im for i, im in enumerate(images) if i % 50]
+    training = rescaled(training or images, recipe.scales)
+    smallest = min(min(image.shape[-2:]) for image in training)
     if smallest < recipe.patch:
         raise ValueError(
             f"an image is only {smallest} pixels wide or high, and the patches are {recipe.patch}; "
             "leave out such images, or train on smaller patches"
         )
-    fabric = fabric or make_fabric("auto")
-    validation, training = images[::50], [im for i, im in enumerate(images) if i % 50]
-    training = training or list(images)
-    lay_out_network(network.train())
-    module, optimizer = fabric.setup(network, torch.optim.Adam(network.parameters()))
-    first, seconds = 0, 0.0
+    fabric = fabric or make_fabric("auto", recipe.precision)
+    origin = fingerprint([*images, *network.state_dict().values()])
+    run = _Run(network, recipe, fabric, origin)
     if checkpoint.exists():
-        first, seconds = _resume(fabric, checkpoint, module, optimizer, recipe)
-    start = perf_counter() - seconds
-    mean_loss = torch.zeros((), device=fabric.device)
-    for step in range(first, recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate_at(step)
+        run.resume(checkpoint)
+    start = perf_counter() - run.seconds
+    for step in range(run.step, recipe.steps):
         rng = _generator(recipe.seed, step, fabric.global_rank)
         batch = max(1, recipe.batch // fabric.world_size)
-        noisy, clean = training_pair(training, recipe, batch, rng)
-        noisy, clean = fabric.to_device((noisy, clean))
-        loss = (module(noisy) - clean).square().mean()
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        optimizer.step()
-        mean_loss.lerp_(loss.detach(), max(0.01, 1 / (step - first + 1)))
-        done = step + 1
+        run.train_on(*training_pair(training, recipe, batch, rng))
         if progress:
-            progress(done, recipe.steps)
-        if done % save_every == 0 or done == recipe.steps:
-            seconds = perf_counter() - start
-            logger.info("step %d loss %.3e %.0f s", done, mean_loss.item(), seconds)
-            _save(fabric, checkpoint, module, optimizer, recipe, done, seconds)
+            progress(run.step, recipe.steps)
+        if run.step % save_every == 0 or run.step == recipe.steps:
+            run.seconds = perf_counter() - start
+            run.validate(validation)
+            run.save(checkpoint)
+    network.load_state_dict(run.averaged.module.state_dict())
     network.eval().requires_grad_(False)
-    scores = {level: _validate(network, validation, level, fabric) for level in (15, 30, 50)}
-    return Pretrained(network, recipe.steps, perf_counter() - start, scores)
+    scores = validation_psnr(network, validation, fabric.device)
+    return Pretrained(network, recipe.steps, run.seconds, scores)
 
 
-def make_fabric(device: str, devices: int = 1) -> Fabric:
+class _Run:
+    """A network on its way: what a training changes, saves and finds again."""
+
+    def __init__(self, network: nn.Module, recipe: Recipe, fabric: Fabric, origin: str) -> None:
+        self.recipe = recipe
+        self.fabric = fabric
+        self.origin = origin
+        self.network = lay_out_network(network.train())
+        self.module = fabric.setup_module(network)
+        # Only now, since the filters have gone to their device.
+        optimizers = fabric.setup_optimizers(*recipe.optimizers(network))
+        self.optimizers: list[Optimizer] = (
+            list(optimizers) if isinstance(optimizers, tuple) else [optimizers]
+        )
+        horizon = get_ema_multi_avg_fn(1 - 1 / max(1, recipe.averaging))
+        self.averaged = AveragedModel(network, multi_avg_fn=horizon, use_buffers=True)
+        self.averaged.eval()
+        self.loss = torch.zeros((), device=fabric.device)
+        self.log: list[Entry] = []
+        self.step = 0
+        self.seconds = 0.0
+
+    def train_on(self, noisy: Images, clean: Images) -> None:
+        rate = self.recipe.rate(self.step, self.recipe.steps)
+        noisy, clean = self.fabric.to_device((noisy, clean))
+        target = clean if self.recipe.supervised else noisy
+        loss = (self.module(noisy) - target).square().mean()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+        self.fabric.backward(loss)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.averaged.update_parameters(self.network)
+        self.loss.lerp_(loss.detach(), max(0.01, 1 / (self.step + 1)))
+        self.step += 1
+
+    def validate(self, images: Sequence[Tensor]) -> None:
+        with self.fabric.autocast():
+            scores = validation_psnr(self.averaged, images, self.fabric.device)
+        self.log.append(Entry(self.step, self.seconds, self.loss.item(), scores))
+        logger.info("%s", self.log[-1])
+
+    def save(self, checkpoint: Path) -> None:
+        if self.fabric.global_rank:
+            return
+        state = {
+            "recipe": self._settings(),
+            "origin": self.origin,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "loss": self.loss,
+            "log": [asdict(entry) for entry in self.log],
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        with whole_file(checkpoint) as file:
+            torch.save(state, file)
+        write_log(self.log, checkpoint)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Go back to where an earlier call stopped."""
+        try:
+            saved = torch.load(checkpoint, map_location=self.fabric.device, weights_only=True)
+            ours = (saved["recipe"], saved["origin"]) == (self._settings(), self.origin)
+            step = int(saved["step"])
+        except Exception as error:  # the reader raises whatever it met
+            raise ValueError(
+                f"{checkpoint} is damaged or no state of a training; delete it to start anew"
+            ) from error
+        if not ours or step > self.recipe.steps:
+            raise ValueError(
+                f"{checkpoint} holds {step} steps of a training with other settings, images or "
+                "first weights; delete it to start anew, or give what it was started with"
+            )
+        self.network.load_state_dict(saved["network"])
+        self.averaged.load_state_dict(saved["averaged"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.loss = saved["loss"]
+        self.log = [Entry(**entry) for entry in saved["log"]]
+        self.step, self.seconds = step, float(saved["seconds"])
+
+    def _settings(self) -> str:
+        """The recipe, but for the number of steps, which may change."""
+        return repr(replace(self.recipe, steps=1))
+
+
+def make_fabric(device: str, precision: Precision = "32-true", devices: int = 1) -> Fabric:
     """Where to train: a device's name, or auto for a GPU where there is one.
 
     For several devices the program is started anew, once for each of the others.
     """
     if device == "auto":
-        fabric = Fabric(accelerator="auto", devices=devices)
+        fabric = Fabric(accelerator="auto", devices=devices, precision=precision)
     else:
         where = find_device(device)
         numbered = where.type != "cpu" and where.index is not None
-        fabric = Fabric(accelerator=where.type, devices=[where.index] if numbered else devices)
+        chosen = [where.index] if numbered else devices
+        fabric = Fabric(accelerator=where.type, devices=chosen, precision=precision)
     fabric.launch()
     return fabric
+
+
+def rescaled(images: Sequence[Tensor], scales: Sequence[float]) -> list[Tensor]:
+    """Each image at each of its sizes.
+
+    Examples
+    --------
+    >>> [tuple(image.shape) for image in rescaled([torch.rand(1, 20, 30)], (1, 0.5))]
+    [(1, 20, 30), (1, 10, 15)]
+    """
+    sized: list[Tensor] = []
+    for scale in scales:
+        for image in images:
+            if scale == 1:
+                sized.append(image)
+                continue
+            smaller = interpolate(image[None], scale_factor=scale, mode="bicubic", antialias=True)
+            sized.append(smaller[0].clamp(0, 1))
+    return sized
 
 
 def training_pair(
@@ -185,66 +256,31 @@ def training_pair(
     return clean + sigma * torch.randn(clean.shape, generator=rng), clean
 
 
+@torch.inference_mode()
+def validation_psnr(
+    network: nn.Module, images: Sequence[Tensor], device: torch.device
+) -> dict[int, float]:
+    """Mean PSNR in dB at each of `LEVELS`."""
+    means = {}
+    for level in LEVELS:
+        scores = []
+        for index, clean in enumerate(images):
+            noise = torch.randn(clean.shape, generator=_generator(level, index))
+            noisy = (clean + level / 255 * noise).to(device)
+            denoised = network(noisy[None])[0].float().clamp(0, 1).cpu()
+            scores.append(psnr(denoised, clean, data_range=1.0))
+        means[level] = float(np.mean(scores))
+    return means
+
+
+def fingerprint(tensors: Iterable[Tensor]) -> str:
+    """A hash that tells whether two runs began alike."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _generator(*words: int) -> Generator:
     seed = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
     return Generator().manual_seed(int(seed >> np.uint64(1)))
-
-
-def _save(
-    fabric: Fabric,
-    checkpoint: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    recipe: Recipe,
-    step: int,
-    seconds: float,
-) -> None:
-    if fabric.global_rank:
-        return
-    state = {
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "recipe": asdict(recipe),
-        "step": step,
-        "seconds": seconds,
-    }
-    with whole_file(checkpoint) as file:
-        torch.save(state, file)
-
-
-def _resume(
-    fabric: Fabric,
-    checkpoint: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    recipe: Recipe,
-) -> tuple[int, float]:
-    """Go back to where an earlier call stopped: steps done, and seconds taken."""
-    try:
-        saved = torch.load(checkpoint, map_location=fabric.device, weights_only=True)
-        network.load_state_dict(saved["network"])
-        optimizer.load_state_dict(saved["optimizer"])
-        settings = saved["recipe"] | {"steps": recipe.steps}
-        step, seconds = int(saved["step"]), float(saved["seconds"])
-    except Exception as error:  # the reader raises whatever it met
-        raise ValueError(
-            f"{checkpoint} is damaged or the state of another network; delete it to start anew"
-        ) from error
-    if settings != asdict(recipe) or step > recipe.steps:
-        raise ValueError(
-            f"{checkpoint} holds {step} steps of a training with other settings; delete it to "
-            "start anew, or give the settings it was started with"
-        )
-    return step, seconds
-
-
-@torch.inference_mode()
-def _validate(network: nn.Module, images: Sequence[Tensor], level: int, fabric: Fabric) -> float:
-    """Mean PSNR in dB at sigma = level / 255."""
-    scores = []
-    for index, clean in enumerate(images):
-        noise = torch.randn(clean.shape, generator=_generator(level, index))
-        noisy = fabric.to_device(clean + level / 255 * noise)
-        denoised = network(noisy[None])[0].clamp(0, 1).cpu()
-        scores.append(psnr(denoised, clean, data_range=1.0))
-    return float(np.mean(scores))

@@ -1,0 +1,147 @@
+"""How a network is trained: all settings that, with the images, fix its weights."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import nn
+from torch.optim import Adam, Optimizer
+
+from gaintuning.muon import FilterMuon, filters_and_rest
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class _Rate:
+    peak: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.peak < float("inf"):
+            raise ValueError(f"rate must be a number above 0, got {self.peak}")
+
+
+@dataclass(frozen=True)
+class RiseAndFall(_Rate):
+    """A rate that rises over 500 steps, stays, and falls linearly to zero.
+
+    Parameters
+    ----------
+    peak : the highest rate.
+    fall : the part of the training, at its end, over which the rate falls.
+    """
+
+    fall: float = 0.7
+
+    ASCENT: ClassVar[int] = 500
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.fall <= 1:
+            raise ValueError(f"fall must be above 0 and at most 1, got {self.fall}")
+
+    def __call__(self, step: int, steps: int) -> float:
+        return self.peak * min(1.0, (step + 1) / self.ASCENT, (steps - step) / (self.fall * steps))
+
+
+@dataclass(frozen=True)
+class Halvings(_Rate):
+    """A rate that is halved half-way through the training and then after every further tenth."""
+
+    def __call__(self, step: int, steps: int) -> float:
+        return self.peak * 0.5 ** max(0, 10 * step // steps - 4)
+
+
+@dataclass(frozen=True)
+class AdamAlone:
+    """Adam for all parameters."""
+
+    def __call__(self, network: nn.Module) -> list[Optimizer]:
+        return [Adam(network.parameters())]
+
+
+@dataclass(frozen=True)
+class MuonAndAdam:
+    """Muon for the filters of the inner convolutions, Adam for all else, at the same rate."""
+
+    def __call__(self, network: nn.Module) -> list[Optimizer]:
+        filters, rest = filters_and_rest(network)
+        return [FilterMuon(filters), Adam(rest)] if filters else [Adam(rest)]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. The defaults are those that learned fastest on a CPU.
+
+    Parameters
+    ----------
+    sigma : range of the noise's standard deviation, for intensities in [0, 1]. Each patch draws
+        its own level, uniformly.
+    patch : side of a training patch in pixels.
+    batch : patches in a step, over all devices.
+    steps : number of steps. A run may be resumed with another number; before the rate has begun
+        to fall, the result is that of a run with this number from the start.
+    rate : the optimisers' rate at a step of so many: `RiseAndFall` or `Halvings`.
+    optimizers : `MuonAndAdam` or `AdamAlone`.
+    scales : the sizes at which each image is used, 1 being its own.
+    averaging : the trained network is the mean of the weights over about so many last steps,
+        exponentially weighted; 0 takes those of the last step.
+    supervised : whether the target is the clean image; if not, it is the noisy one itself, which
+        a blind-spot network (and no other) can learn from (Eq. 4).
+    precision : "32-true", or "bf16-mixed" for convolutions in bfloat16.
+    seed : of the first weights, the patches and the noise.
+    """
+
+    sigma: tuple[float, float] = (0.0, 55 / 255)
+    patch: int = 40
+    batch: int = 8
+    steps: int = 30_000
+    rate: RiseAndFall | Halvings = RiseAndFall()
+    optimizers: AdamAlone | MuonAndAdam = MuonAndAdam()
+    scales: tuple[float, ...] = (1.0,)
+    averaging: int = 500
+    supervised: bool = True
+    precision: Precision = "32-true"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        low, high = self.sigma
+        if not 0 <= low < high:
+            raise ValueError(f"sigma must be a range 0 <= low < high, got {low} to {high}")
+        for name in ("patch", "batch", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.averaging < 0:
+            raise ValueError(f"averaging must be at least 0, got {self.averaging}")
+        if not self.scales or not all(0 < scale <= 1 for scale in self.scales):
+            raise ValueError(f"scales must be numbers above 0 and at most 1, got {self.scales}")
+
+
+FAST = Recipe()
+"""The defaults: on a CPU, small patches and many steps with Muon learn fastest."""
+
+PUBLISHED = Recipe(
+    patch=50,
+    batch=128,
+    steps=100 * 403_200 // 128,
+    rate=Halvings(),
+    optimizers=AdamAlone(),
+    scales=(1.0, 0.9, 0.8, 0.7),
+    averaging=0,
+)
+"""The recipe of the published networks: 100 passes over the 403,200 patches of BSD400."""
+
+
+def fastest_precision(device: torch.device) -> Precision:
+    """Convolutions in bfloat16 where the device has units for them, as CPUs with AMX do.
+
+    Examples
+    --------
+    >>> fastest_precision(torch.device("cpu")) in ("32-true", "bf16-mixed")
+    True
+    """
+    if device.type == "cuda":
+        has_units = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_units = device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    return "bf16-mixed" if has_units else "32-true"
