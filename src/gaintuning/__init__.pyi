@@ -4,7 +4,8 @@ from .gains import all_parameters, channel_gains, fold, last_layers
 from .metrics import psnr, ssim
 from .noise import Gaussian, Poisson
 from .objectives import BlindSpot, BlindSpotByArchitecture, NoiseResampling, Sure
-from .pretraining import Recipe, pretrain
+from .pretraining import pretrain
+from .recipes import Recipe
 from .tuning import Risk, Schedule, Tuned, tune
 
 __version__: str

@@ -1,7 +1,7 @@
 """The command line: what may be asked for.
 
-The work is in `commands` and `pretrain_command`. A command imports them when it is run, since
-torch comes with them and `--help` need not wait for it.
+The work is in the modules named after commands. A command imports its own when it is run, since
+torch comes with it and `--help` need not wait for that.
 """
 
 import sys
@@ -123,9 +123,9 @@ def info(
 @app.command()
 def networks() -> None:
     """List the pre-trained networks on board."""
-    from gaintuning import commands
+    from gaintuning import network_commands
 
-    _run(lambda: commands.list_networks())
+    _run(lambda: network_commands.list_networks())
 
 
 @app.command()
@@ -143,10 +143,10 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Add noise to a scanned page, denoise it, and compare with the original."""
-    from gaintuning import commands
+    from gaintuning import demo_command
 
     _run(
-        lambda: commands.demonstrate(
+        lambda: demo_command.demonstrate(
             output,
             sigma=sigma,
             network=network,
@@ -160,7 +160,7 @@ def demo(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A published .pt checkpoint.")],
+    source: Annotated[Path, typer.Argument(help="A .pt checkpoint, or a .safetensors file.")],
     target: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
     training_set: Annotated[
         str | None, typer.Option(help="What it was trained on, for the card.")
@@ -170,14 +170,41 @@ def convert(
         typer.Option(metavar="LOW HIGH", help="Range of noise, for intensities from 0 to 255."),
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store filters in 16 bits.")] = False,
     force: Force = False,
 ) -> None:
-    """Turn a published checkpoint into safetensors with a card."""
-    from gaintuning import commands
+    """Turn a published checkpoint into safetensors with a card, or change that of a network."""
+    from gaintuning import network_commands
 
     _run(
-        lambda: commands.convert_network(
-            source, target, training_set=training_set, sigma=sigma, licence=licence, force=force
+        lambda: network_commands.convert_network(
+            source,
+            target,
+            training_set=training_set,
+            sigma=sigma,
+            licence=licence,
+            half=half,
+            force=force,
+        )
+    )
+
+
+@app.command()
+def simulate(
+    scenes: Annotated[Literal["piecewise"], typer.Argument(help="What the images show.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the images.")],
+    count: Annotated[int, typer.Option(help="Number of images.")] = 400,
+    size: Annotated[int, typer.Option(help="Side of an image in pixels.")] = 180,
+    seed: Seed = 0,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make clean images to train on: discs, edges and lines of constant gray levels."""
+    from gaintuning import simulate_command
+
+    _run(
+        lambda: simulate_command.simulate_images(
+            scenes, output, count=count, size=size, seed=seed, force=force, quiet=quiet
         )
     )
 

@@ -3,32 +3,23 @@
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import torch
-from rich.console import Console
-from rich.progress import Progress as Bars
-from skimage import data
 
 from gaintuning import zoo
 from gaintuning._types import Progress
 from gaintuning.denoising import Array, Denoised, ObjectiveName, denoise, estimate_noise
 from gaintuning.files import Image, check_output, read_image, write_image
-from gaintuning.metrics import psnr
-from gaintuning.networks.checkpoint import Card, load_network, save_network
-from gaintuning.noise import Gaussian, Noise, parse_noise
+from gaintuning.networks.checkpoint import load_network
+from gaintuning.noise import Noise, parse_noise
 from gaintuning.outputs import check_place
 from gaintuning.planes import split_planes
+from gaintuning.progress import progress_bars
 from gaintuning.report import write_report
 from gaintuning.scaling import find_range
 from gaintuning.validate import check_pixels
-
-STAGES = ("clean", "noisy", "pre-trained", "tuned")
-"""The images that `demonstrate` writes."""
 
 
 @dataclass(frozen=True)
@@ -244,109 +235,3 @@ def _image_facts(image: Image) -> dict[str, Any]:
     except (ValueError, TypeError) as error:
         facts["cannot be denoised"] = str(error)
     return facts
-
-
-def list_networks() -> None:
-    """Print the networks on board with what their cards say."""
-    for name in zoo.names():
-        network, card = zoo.load(name)
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        arguments = ", ".join(f"{key}={value}" for key, value in card.arguments.items())
-        print(name)
-        print(f"  {card.architecture}({arguments}), {parameters:,} parameters")
-        print(f"  trained on {_card_line(card)}")
-
-
-def demonstrate(
-    output: Path, *, sigma: float, network: str, seed: int, device: str, force: bool, quiet: bool
-) -> None:
-    """Denoise a scanned page with added noise, and tell how far each image is from the original."""
-    page = output / "report.html"
-    for place in [*(output / f"{name}.png" for name in STAGES), page]:
-        if place.exists() and not force:
-            raise FileExistsError(f"{place} exists; give another folder, or --force to replace it")
-    clean = torch.from_numpy(data.page()).double()
-    rng = torch.Generator().manual_seed(seed)
-    noisy = Gaussian(sigma).sample(clean, rng)
-    output.mkdir(parents=True, exist_ok=True)
-    with progress_bars(quiet) as bar:
-        result = denoise(
-            noisy.numpy(),
-            intensity_range=(0, 255),
-            network=network,
-            seed=seed,
-            device=device,
-            progress=bar("scanned page"),
-        )
-    images = [clean, noisy, torch.from_numpy(result.pretrained), torch.from_numpy(result.image)]
-    for name, image in zip(STAGES, images, strict=True):
-        bounded = image.clamp(0, 255)
-        pixels = bounded.round().to(torch.uint8).numpy()
-        write_image(output / f"{name}.png", Image(pixels, "YX"), overwrite=True)
-        if name != "clean" and not quiet:
-            print(f"{name:12} {psnr(bounded, clean, data_range=255):6.2f} dB")
-    write_report(
-        page,
-        noisy.numpy(),
-        result,
-        title="A scanned page with added noise",
-        command=shlex.join(["gaintuning", *sys.argv[1:]]),
-        overwrite=True,
-    )
-    if not quiet:
-        print(f"noise: {result.adaptations[0].noise} (estimated; {sigma:g} was added)")
-        print(result.adaptations[0].verdict)
-        print(f"The images and a report are in {output}; open {page}")
-
-
-def convert_network(
-    source: Path,
-    target: Path,
-    *,
-    training_set: str | None,
-    sigma: tuple[float, float] | None,
-    licence: str | None,
-    force: bool,
-) -> None:
-    """Write a published checkpoint as safetensors; what is stated goes before what is found."""
-    check_network_output(target, force)
-    network, card = load_network(source)
-    stated: dict[str, Any] = {"training_set": training_set, "licence": licence}
-    stated["sigma"] = (sigma[0] / 255, sigma[1] / 255) if sigma else None
-    card = replace(card, **{name: value for name, value in stated.items() if value})
-    save_network(network, card, target)
-    print(f"{source} -> {target}: {card.architecture}, {_card_line(card)}")
-
-
-def _card_line(card: Card) -> str:
-    levels = (
-        "sigma {:.0f} to {:.0f} (of 255)".format(*(255 * s for s in card.sigma))
-        if card.sigma
-        else ""
-    )
-    return ", ".join(filter(None, [card.training_set, levels, f"licence {card.licence}"]))
-
-
-def check_network_output(target: Path, force: bool) -> None:
-    """Raise unless a network can be written there."""
-    if target.suffix != ".safetensors":
-        raise ValueError(f"{target} is no .safetensors file; give a name that ends so")
-    check_place(target, overwrite=force)
-
-
-@contextmanager
-def progress_bars(quiet: bool) -> Iterator[Callable[[str], Progress]]:
-    """A function that opens a bar on the terminal; bars go when all is done."""
-    console = Console(stderr=True)
-    hidden = quiet or not console.is_terminal
-    with Bars(console=console, transient=True, disable=hidden) as bars:
-
-        def bar(label: str) -> Progress:
-            task = bars.add_task(label, total=None)
-
-            def show(done: int, total: int) -> None:
-                bars.update(task, completed=done, total=total)
-
-            return show
-
-        yield bar

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Muon
 
@@ -33,9 +32,7 @@ class FilterMuon(Muon):
     def __init__(self, filters: Sequence[nn.Parameter]) -> None:
         self._filters = list(filters)
         matrices = [nn.Parameter(_matrix(parameter.data)) for parameter in filters]
-        super().__init__(
-            matrices, weight_decay=0.0, momentum=0.95, adjust_lr_fn="match_rms_adamw"
-        )
+        super().__init__(matrices, weight_decay=0.0, momentum=0.95, adjust_lr_fn="match_rms_adamw")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         for parameter in self._filters:
@@ -46,7 +43,7 @@ class FilterMuon(Muon):
         for group in self.param_groups:
             for matrix, parameter in zip(group["params"], self._filters, strict=True):
                 matrix.grad = None if parameter.grad is None else _matrix(parameter.grad)
-        return super().step(closure)
+        return super().step(closure)  # type: ignore[no-untyped-call]
 
 
 def filters_and_rest(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -59,7 +56,8 @@ def filters_and_rest(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
     >>> len(filters), len(rest)
     (3, 13)
     """
-    filters, rest = [], []
+    filters: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for parameter in network.parameters():
         hidden = parameter.dim() == 4 and min(parameter.shape[:2]) > 4
         (filters if hidden else rest).append(parameter)

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from gaintuning import zoo
-from gaintuning.commands import check_network_output, progress_bars
 from gaintuning.files import SUFFIXES, read_image
+from gaintuning.network_commands import check_network_output
 from gaintuning.networks.checkpoint import Card, build, save_network
 from gaintuning.planes import split_planes
 from gaintuning.pretraining import Pretrained, make_fabric, pretrain
+from gaintuning.progress import progress_bars
 from gaintuning.recipes import FAST, PUBLISHED, Precision, Recipe, fastest_precision
 from gaintuning.scaling import find_range
 from gaintuning.validate import check_pixels, find_device

@@ -6,13 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import interpolate
-from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gaintuning._types import Images, Progress
@@ -131,9 +129,7 @@ class _Run:
         self.module = fabric.setup_module(network)
         # Only now, since the filters have gone to their device.
         optimizers = fabric.setup_optimizers(*recipe.optimizers(network))
-        self.optimizers: list[Optimizer] = (
-            list(optimizers) if isinstance(optimizers, tuple) else [optimizers]
-        )
+        self.optimizers = optimizers if isinstance(optimizers, tuple) else (optimizers,)
         horizon = get_ema_multi_avg_fn(1 - 1 / max(1, recipe.averaging))
         self.averaged = AveragedModel(network, multi_avg_fn=horizon, use_buffers=True)
         self.averaged.eval()

@@ -1,10 +1,11 @@
-"""Pre-trained networks by name: those on board, and any file."""
+"""Pre-trained networks by name: those on board, the published ones, and any file."""
 
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from torch import nn
 
+from gaintuning import published
 from gaintuning.networks.checkpoint import Card, load_network
 
 DEFAULT = "unet-bias-free"
@@ -31,12 +32,14 @@ def load(name: str | Path) -> tuple[nn.Module, Card]:
 
     Parameters
     ----------
-    name : a name on board, or the path of a `.safetensors` or published `.pt` file.
+    name : a name on board, one that begins with published/ (fetched when it is first used), or the
+        path of a `.safetensors` or published `.pt` file.
 
     Raises
     ------
     ValueError : neither, or the file is not a network.
     FileNotFoundError : there is no such file.
+    OSError : a published network could not be fetched.
 
     Examples
     --------
@@ -47,10 +50,13 @@ def load(name: str | Path) -> tuple[nn.Module, Card]:
     if str(name) in names():
         with as_file(files("gaintuning") / "weights" / f"{name}.safetensors") as path:
             return load_network(path)
+    if str(name) in published.FILES:
+        return load_network(published.fetch(str(name)))
     path = Path(name)
     if path.suffix in (".pt", ".safetensors") or path.is_file():
         return load_network(path)
     raise ValueError(
-        f"there is no network {str(name)!r}; on board: {', '.join(names()) or 'none'}; a path to a "
-        ".safetensors or .pt file names any other"
+        f"there is no network {str(name)!r}; on board: {', '.join(names()) or 'none'}; to be "
+        f"fetched: {', '.join(published.FILES)}; a path to a .safetensors or .pt file names any "
+        "other"
     )

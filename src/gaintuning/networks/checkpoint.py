@@ -57,9 +57,15 @@ def build(card: Card) -> nn.Module:
     return ARCHITECTURES[card.architecture](**card.arguments)
 
 
-def save_network(network: nn.Module, card: Card, path: Path) -> None:
-    """Write weights and card to one safetensors file; a crash leaves no half of it."""
-    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+def save_network(network: nn.Module, card: Card, path: Path, *, half: bool = False) -> None:
+    """Write weights and card to one safetensors file; a crash leaves no half of it.
+
+    With `half`, filters are stored in 16 bits each; they are read back as 32.
+    """
+    tensors = {
+        name: (value.half() if half and value.dim() == 4 else value).contiguous()
+        for name, value in network.state_dict().items()
+    }
     with torch.device("meta"):
         expected = build(card).state_dict()
     if tensors.keys() != expected.keys():
@@ -108,7 +114,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card]:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             # Copies, since the tensors are views of the file.
-            state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            state = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
     if "card" not in metadata:
@@ -124,6 +130,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card]:
         raise ValueError(
             f"the card in {path} is none that gaintuning.networks.checkpoint.save_network wrote"
         ) from error
+
+
+def _whole(value: Tensor) -> Tensor:
+    return value.float() if value.dtype == torch.float16 else value.clone()
 
 
 def _read_published(path: Path) -> tuple[dict[str, Tensor], Card]:

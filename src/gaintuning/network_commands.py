@@ -1,0 +1,66 @@
+"""`gaintuning networks` and `gaintuning convert`: what there is, and published files made safe."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gaintuning import published, zoo
+from gaintuning.networks.checkpoint import Card, load_network, save_network
+from gaintuning.outputs import check_place
+
+
+def list_networks() -> None:
+    """Print the networks on board with what their cards say, and those that can be fetched."""
+    for name in zoo.names():
+        network, card = zoo.load(name)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        arguments = ", ".join(f"{key}={value}" for key, value in card.arguments.items())
+        print(name)
+        print(f"  {card.architecture}({arguments}), {parameters:,} parameters")
+        print(f"  trained on {_card_line(card)}")
+        for fact in ("validation PSNR in dB, images held out", "remark"):
+            if fact in card.facts:
+                print(f"  {fact}: {_fact(card.facts[fact])}")
+    print("to be fetched:", ", ".join(published.FILES))
+
+
+def convert_network(
+    source: Path,
+    target: Path,
+    *,
+    training_set: str | None,
+    sigma: tuple[float, float] | None,
+    licence: str | None,
+    half: bool,
+    force: bool,
+) -> None:
+    """Write a network as safetensors; what is stated goes before what is found."""
+    check_network_output(target, force)
+    network, card = load_network(source)
+    stated: dict[str, Any] = {"training_set": training_set, "licence": licence}
+    stated["sigma"] = (sigma[0] / 255, sigma[1] / 255) if sigma else None
+    card = replace(card, **{name: value for name, value in stated.items() if value})
+    save_network(network, card, target, half=half)
+    print(f"{source} -> {target}: {card.architecture}, {_card_line(card)}")
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {each}" for key, each in value.items())
+    return str(value)
+
+
+def _card_line(card: Card) -> str:
+    levels = (
+        "sigma {:.0f} to {:.0f} (of 255)".format(*(255 * s for s in card.sigma))
+        if card.sigma
+        else ""
+    )
+    return ", ".join(filter(None, [card.training_set, levels, f"licence {card.licence}"]))
+
+
+def check_network_output(target: Path, force: bool) -> None:
+    """Raise unless a network can be written there."""
+    if target.suffix != ".safetensors":
+        raise ValueError(f"{target} is no .safetensors file; give a name that ends so")
+    check_place(target, overwrite=force)

@@ -1,0 +1,1 @@
+"""Scenes to train and to test on."""
