@@ -61,7 +61,7 @@ def main() -> None:
             if (name, str(sigma), objective, image) not in done:
                 row = measure(network, clean, sigma, objective, schedule, seed=index)
                 rows.append({"network": name, "objective": objective, "image": image} | row)
-                write_rows(arguments.output, rows)
+                write_rows(arguments.output, rows, FIELDS)
     print(table(rows))
 
 
@@ -111,9 +111,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+def write_rows(path: Path, rows: list[dict[str, str]], fields: list[str]) -> None:
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer = csv.DictWriter(file, fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

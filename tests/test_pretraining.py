@@ -2,9 +2,12 @@
 
 import importlib
 import json
-import logging
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,16 @@ from torch import Generator, Tensor, nn
 from gaintuning.files import SUFFIXES
 from gaintuning.networks import DnCNN, UNet
 from gaintuning.networks.checkpoint import build, load_network
-from gaintuning.pretrain_command import pretrain_network, read_clean_images, start_card
-from gaintuning.pretraining import Pretrained, Recipe, make_fabric, pretrain, training_pair
+from gaintuning.pretrain_command import (
+    pretrain_network,
+    read_clean_images,
+    start_card,
+)
+from gaintuning.pretraining import Pretrained, make_fabric, pretrain, rescaled, training_pair
+from gaintuning.recipes import PUBLISHED, AdamAlone, Halvings, Recipe, RiseAndFall
 
-TINY = Recipe(patch=12, batch=2, steps=6, rate=0.05)
+FAST_RATE = RiseAndFall(0.05)
+TINY = Recipe(patch=12, batch=2, steps=6, rate=FAST_RATE)
 
 
 def tiny_network(seed: int = 0) -> nn.Module:
@@ -46,7 +55,7 @@ def train(folder: Path, network: nn.Module | None = None, recipe: Recipe = TINY)
         smooth_images(),
         recipe,
         folder / "state.pt",
-        fabric=make_fabric("cpu"),
+        fabric=make_fabric("cpu", recipe.precision),
         save_every=2,
     )
 
@@ -76,43 +85,131 @@ def differs(network: nn.Module, other: nn.Module) -> bool:
 
 @pytest.mark.parametrize("stops", [[1], [2], [5], [3, 5]])
 @pytest.mark.parametrize("build", [tiny_network, lambda _: UNet()], ids=["dncnn", "unet"])
+@pytest.mark.parametrize("changes", [{}, {"optimizers": AdamAlone(), "precision": "bf16-mixed"}])
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
-    tmp_path: Path, stops: list[int], build: Callable[[int], nn.Module]
+    tmp_path: Path,
+    stops: list[int],
+    build: Callable[[int], nn.Module],
+    changes: dict[str, Any],
 ) -> None:
+    recipe = replace(TINY, **changes)
+
     def network() -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             return build(0)
 
-    whole = train(tmp_path, network())
+    whole = train(tmp_path, network(), recipe)
     (tmp_path / "state.pt").unlink()
     for stop in stops:
         with pytest.raises(PowerCutError):
             pretrain(
                 network(),
                 smooth_images(),
-                TINY,
+                recipe,
                 tmp_path / "state.pt",
-                fabric=make_fabric("cpu"),
+                fabric=make_fabric("cpu", recipe.precision),
                 save_every=2,
                 progress=stop_after(stop),
             )
-    resumed = train(tmp_path, network())
+    resumed = train(tmp_path, network(), recipe)
     assert_same(resumed.network, whole.network)
     assert resumed.validation_psnr == whole.validation_psnr
     assert differs(whole.network, network())
+    table = (tmp_path / "state.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in table] == ["step", "2", "4", "6"]
 
 
-def test_what_was_saved_counts_and_not_the_first_weights(tmp_path: Path) -> None:
-    whole = train(tmp_path)
-    again = train(tmp_path, tiny_network(seed=9))
-    assert_same(again.network, whole.network)
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_pretraining import TINY, smooth_images, tiny_network
+from gaintuning.pretraining import make_fabric, pretrain
+
+pretrain(
+    tiny_network(), smooth_images(), TINY, Path(sys.argv[1]), fabric=make_fabric("cpu"),
+    save_every=2, progress=lambda done, _: sys.stdin.readline() if done == 5 else None,
+)
+"""
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    state = tmp_path / "state.pt"
+    command = [sys.executable, "-c", KILLED, str(state), str(Path(__file__).parent)]
+    # It waits after its fifth step for a line that does not come.
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        while not (state.exists() and torch.load(state, weights_only=True)["step"] == 4):
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    resumed = train(tmp_path)
+    state.unlink()
+    assert_same(resumed.network, train(tmp_path).network)
+
+
+def test_weights_are_averaged_over_the_last_steps(tmp_path: Path) -> None:
+    network, recipe = tiny_network(), replace(TINY, averaging=3, steps=9)
+    weights: list[Tensor] = []
+    pretrain(
+        network,
+        smooth_images(),
+        recipe,
+        tmp_path / "state.pt",
+        fabric=make_fabric("cpu"),
+        progress=lambda *_: weights.append(network.get_parameter("last_layer.weight").clone()),
+    )
+    mean = weights[0]
+    for each in weights[1:]:
+        mean = mean + (each - mean) / 3
+    torch.testing.assert_close(network.get_parameter("last_layer.weight"), mean)
+    assert not torch.equal(mean, weights[-1])
+
+
+def test_without_averaging_the_last_weights_count(tmp_path: Path) -> None:
+    network, last = tiny_network(), {}
+
+    def keep(*_: int) -> None:
+        last.update({name: value.clone() for name, value in network.state_dict().items()})
+
+    recipe = replace(TINY, averaging=0)
+    fabric = make_fabric("cpu")
+    pretrain(network, smooth_images(), recipe, tmp_path / "state.pt", fabric=fabric, progress=keep)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, last[name]), name
+
+
+def test_unsupervised_training_sees_no_clean_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervised = train(tmp_path).network
+    (tmp_path / "state.pt").unlink()
+
+    def hide(*arguments: Any) -> tuple[Tensor, Tensor]:
+        noisy, clean = training_pair(*arguments)
+        return noisy, torch.full_like(clean, torch.nan)
+
+    monkeypatch.setattr("gaintuning.pretraining.training_pair", hide)
+    found = train(tmp_path, recipe=replace(TINY, supervised=False)).network
+    assert all(parameter.isfinite().all() for parameter in found.parameters())
+    assert differs(found, supervised)
+
+
+def test_images_are_used_at_each_scale() -> None:
+    ramp = torch.linspace(0.2, 0.8, 40).expand(1, 40, 40)
+    whole, half = rescaled([ramp], (1.0, 0.5))
+    assert whole is ramp
+    assert half.shape == (1, 20, 20)
+    # A ramp stays a ramp, of twice the slope; at the border pixels are repeated.
+    steps = half[0, :, 3:-3].diff(dim=1)
+    torch.testing.assert_close(steps, torch.full_like(steps, 2 * 0.6 / 39), atol=1e-4, rtol=0)
 
 
 def test_a_run_that_has_ended_may_be_prolonged(tmp_path: Path) -> None:
     done = []
     train(tmp_path)
-    longer = Recipe(patch=12, batch=2, steps=8, rate=0.05)
+    longer = Recipe(patch=12, batch=2, steps=8, rate=FAST_RATE)
     found = pretrain(
         tiny_network(),
         smooth_images(),
@@ -128,15 +225,18 @@ def test_a_run_that_has_ended_may_be_prolonged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Recipe(patch=12, batch=2, steps=6, rate=0.05, seed=1),
-        Recipe(patch=13, batch=2, steps=6, rate=0.05),
-        Recipe(patch=12, batch=2, steps=6, rate=0.05, sigma=(0.0, 0.1)),
-        Recipe(patch=12, batch=2, steps=5, rate=0.05),
+        Recipe(patch=12, batch=2, steps=6, rate=FAST_RATE, seed=1),
+        Recipe(patch=13, batch=2, steps=6, rate=FAST_RATE),
+        Recipe(patch=12, batch=2, steps=6, rate=FAST_RATE, sigma=(0.0, 0.1)),
+        Recipe(patch=12, batch=2, steps=5, rate=FAST_RATE),
     ],
 )
 def test_the_state_of_another_training_is_not_gone_on_from(tmp_path: Path, other: Recipe) -> None:
     train(tmp_path)
-    with pytest.raises(ValueError, match=r"state\.pt holds 6 steps .* other settings; delete it"):
+    with pytest.raises(
+        ValueError,
+        match=r"state\.pt holds 6 steps .* other settings, images or first weights; delete it",
+    ):
         train(tmp_path, recipe=other)
 
 
@@ -144,8 +244,16 @@ def test_the_state_of_another_network_is_not_gone_on_from(tmp_path: Path) -> Non
     train(tmp_path)
     with torch.random.fork_rng():
         other = DnCNN(features=8, depth=4)
-    with pytest.raises(ValueError, match=r"state\.pt is damaged or the state of another network"):
+    with pytest.raises(ValueError, match=r"state\.pt holds 6 steps .* first weights; delete it"):
         train(tmp_path, other)
+
+
+def test_the_state_of_other_first_weights_or_images_is_not_gone_on_from(tmp_path: Path) -> None:
+    train(tmp_path)
+    with pytest.raises(ValueError, match=r"other settings, images or first weights"):
+        train(tmp_path, tiny_network(seed=9))
+    with pytest.raises(ValueError, match=r"other settings, images or first weights"):
+        pretrain(tiny_network(), smooth_images(5), TINY, tmp_path / "state.pt")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -173,13 +281,17 @@ def test_a_save_that_fails_leaves_the_last_state(
     with monkeypatch.context() as patch:
         patch.setattr(*((torch, "save") if step == "save" else (Path, "replace")), fail)
         with pytest.raises(OSError, match="no space left"):
-            train(tmp_path, recipe=Recipe(patch=12, batch=2, steps=8, rate=0.05))
-    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+            train(tmp_path, recipe=Recipe(patch=12, batch=2, steps=8, rate=FAST_RATE))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "state.csv",
+        "state.pt",
+        "state.svg",
+    ]
     assert (tmp_path / "state.pt").read_bytes() == before
 
 
-def test_training_lowers_the_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    recipe = Recipe(sigma=(0.1, 0.2), patch=12, batch=8, steps=60, rate=0.05)
+def test_training_lowers_the_error(tmp_path: Path) -> None:
+    recipe = Recipe(sigma=(0.1, 0.2), patch=12, batch=8, steps=60, rate=FAST_RATE, averaging=5)
     network, images = tiny_network(), smooth_images()
     noisy, clean = training_pair(images, recipe, 32, Generator().manual_seed(7))
 
@@ -189,13 +301,10 @@ def test_training_lowers_the_error(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
     network.eval()
     before = error()
-    with caplog.at_level(logging.INFO, logger="gaintuning.pretraining"):
-        found = pretrain(
-            network, images, recipe, tmp_path / "a", fabric=make_fabric("cpu"), save_every=20
-        )
-    assert found.network is network
+    pretrain(network, images, recipe, tmp_path / "a", fabric=make_fabric("cpu"), save_every=20)
     assert error() < 0.5 * before
-    losses = [float(record.getMessage().split()[3]) for record in caplog.records]
+    table = (tmp_path / "a.csv").read_text().splitlines()
+    losses = [float(line.split(",")[2]) for line in table[1:]]
     assert len(losses) == 3
     assert losses[0] > losses[1] > losses[2] > 0
     assert losses[0] == pytest.approx(before, rel=0.5)
@@ -217,7 +326,7 @@ def test_the_seed_fixes_the_weights(tmp_path: Path) -> None:
         folder.mkdir()
     found = train(first)
     assert_same(train(second).network, found.network)
-    other = train(third, recipe=Recipe(patch=12, batch=2, steps=6, rate=0.05, seed=1))
+    other = train(third, recipe=Recipe(patch=12, batch=2, steps=6, rate=FAST_RATE, seed=1))
     assert differs(other.network, found.network)
 
 
@@ -243,31 +352,6 @@ def test_images_held_out_are_not_trained_on(
 def test_there_have_to_be_images(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no images to train on"):
         pretrain(tiny_network(), [], TINY, tmp_path / "state.pt")
-
-
-@given(steps=st.integers(1, 30_000), rate=st.floats(1e-6, 1))
-def test_the_rate_ascends_stays_and_ends_near_zero(steps: int, rate: float) -> None:
-    recipe = Recipe(steps=steps, rate=rate)
-    at = np.array([recipe.rate_at(step) for step in range(0, steps, max(1, steps // 300))]) / rate
-    last = recipe.rate_at(steps - 1) / rate
-    assert at.min() > 0
-    assert at.max() <= 1
-    assert last == pytest.approx(min(1, steps / 500, 1 / (0.4 * steps)))
-    # It turns from ascent to descent once.
-    turns = np.diff(np.sign(np.diff(at)[np.diff(at) != 0]))
-    assert (turns <= 0).all()
-    # It is continuous: it never moves faster than its two slopes.
-    slope = max(1 / 500, 1 / (0.4 * steps))
-    for step in range(0, steps - 1, max(1, steps // 50)):
-        move = abs(recipe.rate_at(step + 1) - recipe.rate_at(step)) / rate
-        assert move <= slope + 1e-12
-
-
-def test_the_plateau_is_the_stated_rate() -> None:
-    recipe = Recipe(steps=2000, rate=0.01)
-    assert {recipe.rate_at(step) for step in range(499, 1201)} == {0.01}
-    assert recipe.rate_at(0) == pytest.approx(0.01 / 500)
-    assert recipe.rate_at(1600) == pytest.approx(0.005)
 
 
 @given(low=st.floats(0, 0.5), width=st.floats(0.01, 0.5), seed=st.integers(0, 2**31))
@@ -302,27 +386,6 @@ def test_patches_come_from_the_images_and_the_generator_alone() -> None:
     clean = first[1]
     assert clean.shape == (16, 2, 20, 20)
     assert set(clean.unique().tolist()) == {0.25, 0.75}
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"sigma": (0.2, 0.1)}, r"0 <= low < high, got 0.2 to 0.1"),
-        ({"sigma": (0.1, 0.1)}, r"0 <= low < high"),
-        ({"sigma": (-0.1, 0.1)}, r"0 <= low < high"),
-        ({"sigma": (float("nan"), 0.1)}, r"0 <= low < high"),
-        ({"sigma": (0.0, float("nan"))}, r"0 <= low < high"),
-        ({"patch": 0}, r"patch must be at least 1, got 0"),
-        ({"batch": -4}, r"batch must be at least 1, got -4"),
-        ({"steps": 0}, r"steps must be at least 1, got 0"),
-        ({"rate": 0.0}, r"rate must be a number above 0, got 0"),
-        ({"rate": -1e-3}, r"rate must be a number above 0"),
-        ({"rate": float("nan")}, r"rate must be a number above 0"),
-    ],
-)
-def test_a_recipe_that_is_none(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Recipe(**settings)
 
 
 def test_where_to_train() -> None:
@@ -418,6 +481,7 @@ def run_command(folder: Path, **changed: Any) -> None:
         "residual": True,
         "color": False,
         "recipe": Recipe(patch=12, batch=2, steps=2),
+        "start_from": None,
         "device": "cpu",
         "devices": 1,
         "training_set": None,
@@ -472,9 +536,11 @@ def test_the_command_does_not_pass_an_old_training_off_as_a_new_one(folder: Path
     with pytest.raises(FileExistsError, match=r"net\.safetensors exists"):
         run_command(folder)
     run_command(folder, force=True)
-    with pytest.raises(ValueError, match=r"net\.state holds 2 steps .* other settings"):
+    with pytest.raises(
+        ValueError, match=r"net\.state holds 2 steps .* other settings, images or first weights"
+    ):
         run_command(folder, force=True, recipe=Recipe(patch=12, batch=2, steps=2, seed=1))
-    with pytest.raises(ValueError, match=r"net\.state is .* another network"):
+    with pytest.raises(ValueError, match=r"net\.state holds 2 steps .* first weights"):
         run_command(folder, force=True, architecture="blind-spot", residual=False)
 
 
@@ -485,6 +551,15 @@ def test_the_command_does_not_pass_an_old_training_off_as_a_new_one(folder: Path
         ({"architecture": "bfcnn"}, r"--residual is for a UNet; bfcnn has only one form"),
         ({"color": True}, r"a color network needs color images"),
         ({"device": "abacus"}, r"no device 'abacus' here"),
+        ({"start_from": "none"}, r"there is no network 'none'"),
+        (
+            {"start_from": "unet-bias-free", "architecture": "dncnn", "residual": False},
+            r"the weights of unet-bias-free do not fit the DnCNN to train",
+        ),
+        (
+            {"recipe": Recipe(patch=12, supervised=False)},
+            r"--unsupervised is for a blind-spot network; unet-bias-free would learn to copy",
+        ),
     ],
 )
 def test_the_command_refuses_before_it_trains(
@@ -498,6 +573,37 @@ def test_the_command_refuses_before_it_trains(
 def test_the_command_needs_a_folder_for_its_output(folder: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no folder to be in; make .* first"):
         run_command(folder, output="none/net.safetensors")
+
+
+def test_training_may_start_from_another_network(folder: Path) -> None:
+    run_command(folder, output="first.safetensors")
+    first = str(folder / "first.safetensors")
+    slow = Recipe(patch=12, batch=2, steps=1, rate=RiseAndFall(1e-12))
+    run_command(folder, output="second.safetensors", recipe=slow, start_from=first)
+    started, _ = load_network(folder / "first.safetensors")
+    found, card = load_network(folder / "second.safetensors")
+    assert card.facts["started from"] == first
+    for name, value in found.state_dict().items():
+        torch.testing.assert_close(value, started.state_dict()[name], atol=1e-9, rtol=0)
+
+
+def test_what_the_user_gives_goes_before_the_preset() -> None:
+    nothing: dict[str, Any] = {"peak": None, "precision": None, "device": "cpu", "steps": None}
+    fast = choose_recipe("fast", sigma=(0.0, 0.1), **nothing)
+    assert replace(fast, precision="32-true") == Recipe(sigma=(0.0, 0.1))
+    published = choose_recipe("published", sigma=(0.0, 0.1), **nothing)
+    assert published == replace(PUBLISHED, sigma=(0.0, 0.1))
+    mine = choose_recipe(
+        "published",
+        sigma=(0.0, 0.1),
+        peak=3e-4,
+        precision="bf16-mixed",
+        device="cpu",
+        steps=5,
+        patch=None,
+    )
+    assert (mine.steps, mine.patch, mine.precision) == (5, 50, "bf16-mixed")
+    assert mine.rate == Halvings(3e-4)
 
 
 @pytest.mark.parametrize(
