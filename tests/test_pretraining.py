@@ -24,6 +24,7 @@ from gaintuning.files import SUFFIXES
 from gaintuning.networks import DnCNN, UNet
 from gaintuning.networks.checkpoint import build, load_network
 from gaintuning.pretrain_command import (
+    choose_recipe,
     pretrain_network,
     read_clean_images,
     start_card,
