@@ -1,6 +1,7 @@
 """Muon moves filters along orthogonal matrices, and nothing else."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
@@ -151,7 +152,8 @@ def test_a_saved_state_goes_on_to_the_same_filters() -> None:
     advance(optimizer, through, range(1, 4))
     resumed = [nn.Parameter(parameter.detach().clone()) for parameter in through]
     other = FilterMuon(resumed)
-    other.load_state_dict(optimizer.state_dict())
+    # As from a file: torch's optimizers hand out their state itself.
+    other.load_state_dict(deepcopy(optimizer.state_dict()))
     forgetful = [nn.Parameter(parameter.detach().clone()) for parameter in through]
     advance(optimizer, through, range(4, 6))
     advance(other, resumed, range(4, 6))

@@ -28,6 +28,7 @@ from gaintuning.pretrain_command import (
     pretrain_network,
     read_clean_images,
     start_card,
+    start_network,
 )
 from gaintuning.pretraining import Pretrained, make_fabric, pretrain, rescaled, training_pair
 from gaintuning.recipes import PUBLISHED, AdamAlone, Halvings, Recipe, RiseAndFall
@@ -584,6 +585,17 @@ def test_training_may_start_from_another_network(folder: Path) -> None:
     assert card.facts["started from"] == first
     for name, value in found.state_dict().items():
         torch.testing.assert_close(value, started.state_dict()[name], atol=1e-9, rtol=0)
+
+
+def test_a_network_with_constants_may_start_from_one_without(folder: Path) -> None:
+    run_command(folder, output="free.safetensors")
+    free, _ = load_network(folder / "free.safetensors")
+    card = start_card("unet", residual=True, color=False, recipe=TINY)
+    started = start_network(card, seed=1, start_from=str(folder / "free.safetensors"))
+    noisy = torch.rand(1, 1, 20, 22, generator=Generator().manual_seed(0))
+    torch.testing.assert_close(started(noisy), free(noisy))
+    constants = {name for name, _ in started.named_parameters() if name.endswith("bias")}
+    assert started.state_dict().keys() - free.state_dict().keys() == constants != set()
 
 
 def test_what_the_user_gives_goes_before_the_preset() -> None:

@@ -100,18 +100,26 @@ def choose_recipe(
 
 
 def start_network(card: Card, seed: int, start_from: str | None) -> nn.Module:
-    """A network with the first weights of the seed, or with those of another network."""
+    """A network with the first weights of the seed, or with those of another network.
+
+    One of the two may lack the other's additive constants; those that are not found are zero.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build(card)
-    if start_from is not None:
+    if start_from is None:
+        return network
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+    try:
         other, _ = zoo.load(start_from)
-        try:
-            network.load_state_dict(other.state_dict())
-        except RuntimeError as error:
-            raise ValueError(
-                f"the weights of {start_from} do not fit the {card.architecture} to train"
-            ) from error
+        missing, left = network.load_state_dict(other.state_dict(), strict=False)
+        fits = all(name.endswith("bias") for name in [*missing, *left])
+    except RuntimeError:  # the same names, but other shapes
+        fits = False
+    if not fits:
+        raise ValueError(f"the weights of {start_from} do not fit the {card.architecture} to train")
     return network
 
 
