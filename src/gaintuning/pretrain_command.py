@@ -139,12 +139,16 @@ def tell(
         "target": "clean images" if recipe.supervised else "the noisy images (blind-spot loss)",
         "precision": recipe.precision,
         "seed": recipe.seed,
-        "started from": start_from or "random weights",
+        "started from": _name(start_from) if start_from else "random weights",
         "hours": round(trained.seconds / 3600, 2),
         "device": device,
         "gaintuning": source_version(),
         "validation PSNR in dB, images held out": scores,
     }
+
+
+def _name(network: str) -> str:
+    return Path(network).stem if Path(network).is_file() else network
 
 
 def describe_device(device: torch.device) -> str:
