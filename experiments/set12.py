@@ -54,15 +54,29 @@ def main() -> None:
     images = read_images(arguments.images, arguments.quick)
     schedule = Schedule(steps=3, rounds=1) if arguments.quick else Schedule()
     rows = read_rows(arguments.output)
-    done = {(row["network"], row["sigma"], row["objective"], row["image"]) for row in rows}
     for name, sigma, objective in RUNS:
         network = load_network(arguments.checkpoints / NETWORKS[name])[0]
-        for index, (image, clean) in enumerate(images.items()):
-            if (name, str(sigma), objective, image) not in done:
-                row = measure(network, clean, sigma, objective, schedule, seed=index)
-                rows.append({"network": name, "objective": objective, "image": image} | row)
-                write_rows(arguments.output, rows, FIELDS)
-    print(table(rows))
+        fill(rows, arguments.output, name, network, sigma, objective, images, schedule)
+    print(table(rows, RUNS))
+
+
+def fill(
+    rows: list[dict[str, str]],
+    output: Path,
+    name: str,
+    network: nn.Module,
+    sigma: int,
+    objective: str,
+    images: dict[str, Tensor],
+    schedule: Schedule,
+) -> None:
+    """Add to the rows, and to the file, what they lack of a run."""
+    done = {(row["network"], row["sigma"], row["objective"], row["image"]) for row in rows}
+    for index, (image, clean) in enumerate(images.items()):
+        if (name, str(sigma), objective, image) not in done:
+            row = measure(network, clean, sigma, objective, schedule, seed=index)
+            rows.append({"network": name, "objective": objective, "image": image} | row)
+            write_rows(output, rows, FIELDS)
 
 
 def measure(
@@ -118,13 +132,13 @@ def write_rows(path: Path, rows: list[dict[str, str]], fields: list[str]) -> Non
         writer.writerows(rows)
 
 
-def table(rows: list[dict[str, str]]) -> str:
+def table(rows: list[dict[str, str]], runs: list[tuple[str, int, str]]) -> str:
     """Means over the images, as Markdown."""
     lines = [
         "| network | sigma | loss | images | before | after | mean | worst | best | kept | s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name, sigma, objective in RUNS:
+    for name, sigma, objective in runs:
         of_run = [
             row
             for row in rows

@@ -87,11 +87,88 @@ def test_a_loaded_network_is_ready_for_use(tmp_path: Path) -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_the_precision_of_the_weights_is_kept(tmp_path: Path, dtype: torch.dtype) -> None:
     network = random_network(SMALL).to(dtype)
     save_network(network, SMALL, tmp_path / "network.safetensors")
     assert_same_state(load_network(tmp_path / "network.safetensors")[0], network)
+
+
+def test_weights_of_16_bits_are_read_as_32(tmp_path: Path) -> None:
+    network = random_network(SMALL).half()
+    save_network(network, SMALL, tmp_path / "network.safetensors")
+    assert_same_state(load_network(tmp_path / "network.safetensors")[0], network.float())
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.architecture)
+def test_half_rounds_the_filters_and_nothing_else(tmp_path: Path, card: Card) -> None:
+    network, expected = random_network(card), random_network(card)
+    path = tmp_path / "network.safetensors"
+    save_network(network, card, path, half=True)
+    assert_same_state(network, expected)  # what is handed in stays as it was
+    loaded, found = load_network(path)
+    assert found == card
+    rounded = 0
+    with torch.no_grad():
+        for parameter in expected.parameters():
+            if parameter.dim() == 4:
+                exact = parameter.clone()
+                parameter.copy_(parameter.half())
+                rounded += int((parameter != exact).sum())
+                # A number in 16 bits has eleven digits, and below 2^-14 steps of 2^-24.
+                bound = (exact.abs() * 2.0**-11).clamp(min=2.0**-25)
+                assert ((parameter - exact).abs() <= bound).all()
+    assert rounded > 0  # the test has power
+    assert_same_state(loaded, expected)
+    assert all(value.dtype != torch.float16 for value in loaded.state_dict().values())
+
+
+def test_half_takes_half_the_room(tmp_path: Path) -> None:
+    card = Card("UNet", {"bias": False})
+    network = random_network(card)
+    save_network(network, card, tmp_path / "whole.safetensors")
+    save_network(network, card, tmp_path / "half.safetensors", half=True)
+    whole, half = ((tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half"))
+    filters = sum(parameter.numel() for parameter in network.parameters())
+    # But for the header, whose offsets have fewer digits.
+    assert whole - half == pytest.approx(2 * filters, abs=200)
+    assert 0.5 < half / whole < 0.51
+
+
+def test_half_of_what_is_half_changes_nothing(tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.safetensors", tmp_path / "twice.safetensors"
+    save_network(random_network(CARDS[0]), CARDS[0], once, half=True)
+    save_network(*load_network(once), twice, half=True)
+    assert once.read_bytes() == twice.read_bytes()
+
+
+def test_a_network_in_half_computes_almost_the_same(tmp_path: Path) -> None:
+    card = Card("UNet", {"bias": False})
+    network = random_network(card)
+    path = tmp_path / "network.safetensors"
+    save_network(network, card, path, half=True)
+    images = noisy_image(side=16)
+    exact, found = network(images), load_network(path)[0](images)
+    # Each of the nine layers errs by at most 2^-11 of what it sums up; signs differ, so less.
+    assert 0 < (found - exact).norm() < 9 * 2.0**-11 * exact.norm()
+
+
+def test_half_of_a_network_in_64_bits_can_be_used(tmp_path: Path) -> None:
+    network = random_network(CARDS[0]).double()
+    path = tmp_path / "network.safetensors"
+    save_network(network, CARDS[0], path, half=True)
+    loaded, _ = load_network(path)
+    assert loaded(noisy_image(channels=2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("number", [65_520.0, -1e6])
+def test_half_refuses_filters_that_would_become_infinite(tmp_path: Path, number: float) -> None:
+    network = random_network(SMALL)
+    next(network.parameters()).view(-1)[3] = number
+    with pytest.raises(ValueError, match="half"):
+        save_network(network, SMALL, tmp_path / "network.safetensors", half=True)
+    assert list(tmp_path.iterdir()) == []
+    save_network(network, SMALL, tmp_path / "network.safetensors")
 
 
 def test_weights_that_are_not_contiguous_are_saved_too(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from gaintuning.files import Image, read_image, write_image
 from gaintuning.metrics import psnr
 from gaintuning.networks import UNet
 from gaintuning.networks.checkpoint import load_network
+from gaintuning.simulate.piecewise import piecewise_constant
 
 SIDE = 48
 CLEAN = data.camera()[200 : 200 + SIDE, 200 : 200 + SIDE].astype(float)
@@ -343,6 +345,102 @@ def test_a_published_checkpoint_denoises_and_converts(noisy: Path, tmp_path: Pat
     assert "--force" in fail("convert", checkpoint, converted)
 
 
+def test_convert_half_stores_the_filters_in_half_the_room(tmp_path: Path) -> None:
+    checkpoint, whole, half = (tmp_path / n for n in ("0-55.pt", "a.safetensors", "b.safetensors"))
+    network = published_checkpoint(checkpoint)
+    succeed("convert", checkpoint, whole)
+    succeed("convert", checkpoint, half, "--half")
+    assert half.stat().st_size == pytest.approx(whole.stat().st_size / 2, rel=0.01)
+    (loaded, card), (_, expected) = load_network(half), load_network(whole)
+    assert card == expected
+    for name, value in network.state_dict().items():
+        kept = value.half().float() if value.dim() == 4 else value
+        assert torch.equal(loaded.state_dict()[name], kept), name
+
+
+def test_a_published_network_without_a_server_is_one_line(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        monkeypatch.setattr("gaintuning.published.ADDRESS", address)
+        words = ["denoise", noisy, "-o", tmp_path / "out.png", "--network", "published/unet"]
+        message = fail(*words)
+    assert "published/unet could not be fetched: the server cannot be reached" in message
+    assert f"get {address}unet/bias/0-55.pt yourself" in message
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == [noisy]
+
+
+def test_simulate_writes_the_scenes_to_the_bit(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "scenes"
+    words = ["simulate", "piecewise", "-o", folder, "--count", 3, "--size", 40]
+    assert "3 images" in succeed(*words)
+    paths = sorted(folder.iterdir())
+    assert [path.name for path in paths] == ["0.png", "1.png", "2.png"]
+    for path, scene in zip(paths, piecewise_constant(3, 40, seed=0), strict=True):
+        image = read_image(path)
+        assert (image.axes, image.pixels.dtype) == ("YX", np.uint8)
+        assert torch.equal(torch.from_numpy(image.pixels).float() / 255, scene[0])
+    # The numbers in the names have as many digits, so that their order is that of the scenes.
+    words = ["-o", tmp_path / "more", "--count", 11, "--size", 12, "--quiet"]
+    assert succeed("simulate", "piecewise", *words) == ""
+    names = sorted(path.name for path in (tmp_path / "more").iterdir())
+    assert names == [f"{index:02}.png" for index in range(11)]
+
+
+def test_simulate_takes_a_seed(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        words = ["-o", tmp_path / name, "--count", 1, "--size", 20, "--seed", seed]
+        succeed("simulate", "piecewise", *words)
+    contents = [(tmp_path / name / "0.png").read_bytes() for name in "abc"]
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
+
+
+def test_simulate_fills_no_folder_that_has_files_without_force(tmp_path: Path) -> None:
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    for name in ("0.png", "letter.txt"):
+        (folder / name).write_text("precious")
+    words = ["simulate", "piecewise", "-o", folder, "--count", 2, "--size", 20]
+    assert "--force" in fail(*words)
+    assert [path.read_text() for path in folder.iterdir()] == ["precious", "precious"]
+    succeed(*words, "--force")
+    assert sorted(path.name for path in folder.iterdir()) == ["0.png", "1.png", "letter.txt"]
+    assert read_image(folder / "0.png").pixels.shape == (20, 20)
+    assert (folder / "letter.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_simulate_refuses_a_file_in_the_place_of_the_folder(
+    tmp_path: Path, force: list[str]
+) -> None:
+    taken = tmp_path / "scenes"
+    taken.write_text("precious")
+    words = ["--count", 2, "--size", 20, *force]
+    assert "is a file; give a folder" in fail("simulate", "piecewise", "-o", taken, *words)
+    fail("simulate", "piecewise", "-o", taken / "below", *words)
+    assert taken.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("option", "number"), [("count", 0), ("size", 0), ("size", 5), ("seed", -1)]
+)
+def test_simulate_with_bad_numbers_makes_no_folder(
+    tmp_path: Path, option: str, number: int
+) -> None:
+    # Of an option that is given twice, the last counts.
+    words = ["--count", 30, "--size", 20, f"--{option}", number]
+    message = fail("simulate", "piecewise", "-o", tmp_path / "scenes", *words)
+    assert option in message
+    assert str(number) in message
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_info_tells_of_images_and_networks(noisy: Path, tmp_path: Path) -> None:
     facts = json.loads(succeed("info", noisy, "--json"))
     assert facts["axes"] == "YX"
@@ -357,6 +455,7 @@ def test_networks_lists_what_is_on_board() -> None:
     output = succeed("networks")
     assert "unet-bias-free" in output
     assert "BSD400" in output
+    assert "to be fetched: published/bfcnn, " in output
 
 
 def test_pretrain_makes_a_network_that_denoise_takes(noisy: Path, tmp_path: Path) -> None:

@@ -110,17 +110,16 @@ def test_edges_have_all_orientations() -> None:
     assert abs(excess) < 4 * error + twice
 
 
-@pytest.mark.parametrize(("count", "size"), [(0, 40), (-1, 40), (1, 0), (1, -5), (20, 1), (20, 11)])
-def test_bad_numbers_are_told(count: int, size: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "number"),
     # The widest line is a sixth of a scene and the narrowest is 2 pixels wide: 12 pixels it takes.
-    with pytest.raises(ValueError, match=f"count and size .* got {count} and {size}"):
-        piecewise_constant(count, size, seed=0)
+    [("count", 0), ("count", -1), ("size", 0), ("size", -5), ("size", 1), ("size", 11),
+     ("seed", -1)],
+)  # fmt: skip
+def test_a_bad_number_is_told_with_its_name(name: str, number: int) -> None:
+    with pytest.raises(ValueError, match=f"{name}.*{number}"):
+        piecewise_constant(**{"count": 30, "size": 40, "seed": 0, name: number})
 
 
 def test_the_smallest_scenes() -> None:
     assert piecewise_constant(20, 12, seed=0).shape == (20, 1, 12, 12)
-
-
-def test_a_seed_below_zero_is_told() -> None:
-    with pytest.raises(ValueError, match="non-negative"):
-        piecewise_constant(1, 40, seed=-1)

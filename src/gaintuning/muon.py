@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Muon
 
@@ -40,10 +41,15 @@ class FilterMuon(Muon):
         super().zero_grad(set_to_none)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             for matrix, parameter in zip(group["params"], self._filters, strict=True):
                 matrix.grad = None if parameter.grad is None else _matrix(parameter.grad)
-        return super().step(closure)  # type: ignore[no-untyped-call]
+        super().step()  # type: ignore[no-untyped-call]
+        return loss
 
 
 def filters_and_rest(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

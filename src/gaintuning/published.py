@@ -73,5 +73,7 @@ def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, exceptions.RequestException):
         return "the server cannot be reached"
     if isinstance(error, OSError):
-        return f"{error.strerror or error} in the cache {pooch.os_cache('gaintuning')}"
+        # pooch wraps a refusal in an error of its own.
+        first = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        return f"{first.strerror or first} in the cache {pooch.os_cache('gaintuning')}"
     return "what came is not the published file, since its hash differs"

@@ -82,4 +82,4 @@ def _draw(entries: Sequence[Entry], file: BinaryIO) -> None:
             )
         scores.set(xlabel="step", ylabel="validation PSNR in dB")
         scores.margins(y=0.15)
-        figure.savefig(file, format="svg")
+        figure.savefig(file, format="svg", metadata={"Date": None})

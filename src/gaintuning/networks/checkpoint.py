@@ -62,10 +62,10 @@ def save_network(network: nn.Module, card: Card, path: Path, *, half: bool = Fal
 
     With `half`, filters are stored in 16 bits each; they are read back as 32.
     """
-    tensors = {
-        name: (value.half() if half and value.dim() == 4 else value).contiguous()
-        for name, value in network.state_dict().items()
-    }
+    state = network.state_dict()
+    if half:
+        state = {name: _halved(value) for name, value in state.items()}
+    tensors = {name: value.contiguous() for name, value in state.items()}
     with torch.device("meta"):
         expected = build(card).state_dict()
     if tensors.keys() != expected.keys():
@@ -130,6 +130,16 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card]:
         raise ValueError(
             f"the card in {path} is none that gaintuning.networks.checkpoint.save_network wrote"
         ) from error
+
+
+def _halved(value: Tensor) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    if value.dim() != 4:
+        return value.float()
+    if value.abs().max() > torch.finfo(torch.float16).max:
+        raise ValueError("a filter is too large to be stored in half precision; store it whole")
+    return value.half()
 
 
 def _whole(value: Tensor) -> Tensor:

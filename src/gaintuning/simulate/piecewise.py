@@ -31,8 +31,11 @@ def piecewise_constant(count: int, size: int, seed: int) -> Images:
     >>> scenes.shape, len(scenes[0].unique()) <= 25
     (torch.Size([2, 1, 90, 90]), True)
     """
-    if count < 1 or size < 1:
-        raise ValueError(f"count and size must be at least 1, got {count} and {size}")
+    if count < 1 or size < 12 or seed < 0:
+        raise ValueError(
+            "count must be at least 1, size at least 12 and seed at least 0, got "
+            f"{count}, {size} and {seed}"
+        )
     seeds = np.random.SeedSequence(seed).spawn(count)
     scenes = np.stack([_scene(size, np.random.default_rng(child)) for child in seeds])
     return torch.from_numpy(scenes)[:, None] / 255
