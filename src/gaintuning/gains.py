@@ -83,22 +83,23 @@ class Gained(nn.Module):
 
     def weights(self) -> dict[str, Tensor]:
         """The filters times their gains, by the names of the network's parameters."""
-        convolutions = _convolutions(self.network)
+        layers = _convolutions(self.network).values()
         return {
-            f"{name}.weight".removeprefix("."): _scale(convolutions[name], gain)
-            for name, gain in zip(self.layers, self.gains, strict=True)
+            f"{name}.weight".removeprefix("."): layer.weight * per_filter(layer, gain)
+            for name, layer, gain in zip(self.layers, layers, self.gains, strict=True)
         }
 
 
-def _scale(layer: Convolution, gain: Tensor) -> Tensor:
-    weight = layer.weight
+def per_filter(layer: Convolution, values: Tensor) -> Tensor:
+    """A value for each output channel, in a shape that multiplies the layer's filters."""
+    axes = layer.weight.dim()
     if layer.transposed:
         # A transposed convolution stores (inputs, outputs / groups, ...): each group of inputs
         # meets its own outputs.
-        per_group = gain.reshape(layer.groups, 1, -1)
+        per_group = values.reshape(layer.groups, 1, -1)
         per_input = per_group.expand(-1, layer.in_channels // layer.groups, -1).flatten(0, 1)
-        return weight * per_input.reshape(*weight.shape[:2], *[1] * (weight.dim() - 2))
-    return weight * gain.reshape(-1, *[1] * (weight.dim() - 1))
+        return per_input.reshape(*layer.weight.shape[:2], *[1] * (axes - 2))
+    return values.reshape(-1, *[1] * (axes - 1))
 
 
 def all_parameters(network: nn.Module) -> nn.Module:

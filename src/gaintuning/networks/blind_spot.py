@@ -81,14 +81,15 @@ class HalfPlaneUNet(nn.Module):
         return shift_down(features)[..., :height, :width]
 
 
-class ConvolutionAbove(nn.Conv2d):
+class ConvolutionAbove(nn.Module):
     """A 3 x 3 convolution of a pixel's own row and the two rows above it, then a leaky ReLU."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
-        super().__init__(inputs, outputs, 3, bias=bias)
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 3, bias=bias)
 
     def forward(self, features: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h w"]:
-        return leaky_relu(super().forward(pad(features, (1, 1, 2, 0))), 0.1)
+        return leaky_relu(self.convolution(pad(features, (1, 1, 2, 0))), 0.1)
 
 
 def pool_above(features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c half_h half_w"]:

@@ -1,0 +1,261 @@
+"""A network with free gains at the speed of its bare convolutions.
+
+The network's graph is traced, and each convolution taken together with the batch normalisation and
+the ReLU that follow it. Of such a group nothing is kept for the gradient but its output.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, cast
+
+import torch
+from torch import Tensor, fx, nn
+from torch.autograd import Function
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gaintuning._types import Images
+from gaintuning.gains import CONVOLUTIONS, Convolution, Gained, per_filter
+
+SMALLEST_GAIN = 1e-3
+"""With a gain nearer to zero the plain network is used, since its gradient is divided by it."""
+
+
+def fuse(free: nn.Module, example: Images) -> nn.Module:
+    """The same function of the same gains, in groups; or `free` itself where that cannot be.
+
+    Parameters
+    ----------
+    free : what `channel_gains` gave; any other module comes back as it is.
+    example : images on which both have to agree.
+
+    Examples
+    --------
+    >>> from gaintuning.gains import channel_gains
+    >>> from gaintuning.networks import DnCNN
+    >>> fused = fuse(channel_gains(DnCNN(depth=3)), torch.rand(1, 1, 16, 16))
+    >>> type(fused).__name__, len(list(fused.parameters()))
+    ('Fused', 3)
+    """
+    if not isinstance(free, Gained):
+        return free
+    try:
+        fused = Fused(free)
+        with torch.no_grad():
+            expected, found = free(example), fused(example)
+    except Exception:  # whatever the network's own code raises when it is traced
+        return free
+    # Far above rounding, far below what a wrong group would do.
+    same = found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
+    return fused if same else free
+
+
+class Fused(nn.Module):
+    """A traced network; its groups have the gains of the network it was traced from."""
+
+    def __init__(self, free: Gained) -> None:
+        super().__init__()
+        self.gains = free.gains
+        self._plain = [free]  # in a list, so that its parameters are not counted again
+        self.traced = fx.GraphModule(free.network, _Tracer().trace(free.network))
+        layers = dict(zip(free.layers, free.gains, strict=True))
+        nodes = list(self.traced.graph.nodes)
+        called = [node for node in nodes if node.op == "call_module" and node.target in layers]
+        taken = [node.target for node in nodes if node.op == "get_attr"]
+        if {node.target for node in called} != layers.keys() or any(
+            name.removesuffix(".weight") in layers for name in taken
+        ):
+            raise ValueError("some convolution is not called as a module, so its gain is lost")
+        for node in called:
+            _group(self.traced, node, layers[node.target])
+        self.traced.graph.eliminate_dead_code()
+        self.traced.recompile()
+        self.traced.delete_all_unused_submodules()
+
+    def forward(self, images: Tensor) -> Tensor:
+        smallest = torch.cat([gain.detach() for gain in self.gains]).abs().min()
+        network = self.traced if smallest > SMALLEST_GAIN else self._plain[0]
+        return cast(Tensor, network(images))
+
+
+class FusedConvolution(nn.Module):
+    """act(gain * filters * x + constant), with the filters of a convolution.
+
+    Parameters
+    ----------
+    layer : the convolution.
+    gain : of each output channel.
+    scale, offset : of the normalisation that follows, channel by channel.
+    slope : of the activation below zero: 0 is ReLU, 1 is none.
+    """
+
+    filters: Tensor
+    constant: Tensor | None
+
+    def __init__(
+        self, layer: Convolution, gain: nn.Parameter, scale: Tensor, offset: Tensor, slope: float
+    ) -> None:
+        super().__init__()
+        self.layer = layer
+        self.gain = gain
+        self.slope = slope
+        constant = offset if layer.bias is None else offset + scale * layer.bias.detach()
+        filters = (layer.weight * per_filter(layer, scale)).detach()
+        if layer.weight.dim() == 4:
+            filters = filters.contiguous(memory_format=torch.channels_last)
+        self.register_buffer("filters", filters)
+        self.register_buffer("constant", constant if constant.any() else None)
+
+    def forward(self, features: Tensor) -> Tensor:
+        output: Tensor = _Group.apply(features, self.gain, self)  # type: ignore[no-untyped-call]
+        return output
+
+
+class PlainConvolution(nn.Module):
+    """A convolution that pads with something other than zeros, with its gain in the filters."""
+
+    def __init__(self, layer: Convolution, gain: nn.Parameter) -> None:
+        super().__init__()
+        self.layer = layer
+        self.gain = gain
+
+    def forward(self, features: Tensor) -> Tensor:
+        filters = self.layer.weight * per_filter(self.layer, self.gain)
+        forward: Callable[..., Tensor] = cast(Any, self.layer)._conv_forward
+        return forward(features, filters, self.layer.bias)
+
+
+class _Group(Function):
+    """The gradient of a group in its gain, without a gradient of the filters.
+
+    With u = filters * x, z = act(gain u + constant) and G the gradient in gain u + constant, the
+    gradient in the gain is sum(G u) = sum(G (gain u + constant) - G constant) / gain, and for a
+    ReLU, leaky or not, G (gain u + constant) is z times the gradient in z. So z is all it takes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, gain: Tensor, group: FusedConvolution) -> Tensor:
+        filters = group.filters * per_filter(group.layer, gain)
+        output = torch.convolution(features, filters, group.constant, *_geometry(group.layer))
+        if group.slope == 0:
+            output.relu_()
+        elif group.slope != 1:
+            functional.leaky_relu_(output, group.slope)
+        ctx.save_for_backward(output, filters, gain)
+        ctx.group = group
+        ctx.shape = features.shape
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        output, filters, gain = ctx.saved_tensors
+        group = ctx.group
+        all_but_channels = [axis for axis in range(output.dim()) if axis != 1]
+        in_gain = (gradient * output).sum(all_but_channels)
+        if group.slope == 0:
+            gradient = torch.ops.aten.threshold_backward(gradient, output, 0)
+        elif group.slope != 1:
+            gradient = torch.ops.aten.leaky_relu_backward(gradient, output, group.slope, True)
+        if group.constant is not None:
+            in_gain = in_gain - group.constant * gradient.sum(all_but_channels)
+        in_features = None
+        if ctx.needs_input_grad[0]:
+            # Of the features only the shape counts here, so they need not have been kept.
+            shape_only = gradient.new_empty(1).expand(ctx.shape)
+            in_features, _, _ = torch.ops.aten.convolution_backward(
+                gradient,
+                shape_only,
+                filters,
+                None,
+                *_geometry(group.layer),
+                [True, False, False],
+            )
+        return in_features, in_gain / gain, None
+
+
+def _geometry(layer: Convolution) -> tuple[Any, ...]:
+    return (
+        layer.stride,
+        layer.padding,
+        layer.dilation,
+        layer.transposed,
+        layer.output_padding,
+        layer.groups,
+    )
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        # A subclass with a forward of its own does more than its class, and is looked into.
+        plain = any(type(m).forward is kind.forward for kind in CONVOLUTIONS)
+        return (
+            plain or isinstance(m, _BatchNorm) or super().is_leaf_module(m, module_qualified_name)
+        )
+
+
+def _group(traced: fx.GraphModule, node: fx.Node, gain: nn.Parameter) -> None:
+    """Put one module in the place of a convolution and of what can be joined to it."""
+    layer = cast(Convolution, traced.get_submodule(str(node.target)))
+    group: nn.Module
+    last = node
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str) or len(node.args) != 1:
+        group = PlainConvolution(layer, gain)
+    else:
+        scale, offset, last = _normalisation(traced, node, layer)
+        slope, last = _activation(traced, last)
+        group = FusedConvolution(layer, gain, scale, offset, slope)
+    name = f"group_{node.name}"
+    traced.add_submodule(name, group)
+    with traced.graph.inserting_before(node):
+        joined = traced.graph.call_module(name, node.args, node.kwargs)
+    last.replace_all_uses_with(joined)
+
+
+def _normalisation(
+    traced: fx.GraphModule, node: fx.Node, layer: Convolution
+) -> tuple[Tensor, Tensor, fx.Node]:
+    """Scale and offset of the normalisation that alone takes the node's output, and its node."""
+    scale = layer.weight.new_ones(layer.out_channels)
+    offset = torch.zeros_like(scale)
+    follower = _only_user(node)
+    if follower is None or follower.op != "call_module":
+        return scale, offset, node
+    module = traced.get_submodule(str(follower.target))
+    if not isinstance(module, _BatchNorm) or module.running_var is None:
+        return scale, offset, node
+    # In eval mode each kind is some affine map, known by its values at zero and at one.
+    precise = deepcopy(module).cpu().double()
+    with torch.no_grad():
+        zero = torch.zeros(1, len(scale), *[1] * (layer.weight.dim() - 2), dtype=torch.double)
+        at_zero = precise(zero).flatten()
+        at_one = precise(zero + 1).flatten()
+    return (at_one - at_zero).to(scale), at_zero.to(scale), follower
+
+
+RELU = (torch.relu, torch.relu_, functional.relu, functional.relu_, "relu", "relu_")
+LEAKY_RELU = (functional.leaky_relu, functional.leaky_relu_)
+
+
+def _activation(traced: fx.GraphModule, node: fx.Node) -> tuple[float, fx.Node]:
+    """Slope below zero of the ReLU that alone takes the node's output, and its node."""
+    follower = _only_user(node)
+    if follower is None:
+        return 1.0, node
+    if follower.op == "call_module":
+        module = traced.get_submodule(str(follower.target))
+        if isinstance(module, nn.ReLU):
+            return 0.0, follower
+        if isinstance(module, nn.LeakyReLU) and module.negative_slope > 0:
+            return module.negative_slope, follower
+    elif follower.target in RELU:
+        return 0.0, follower
+    elif follower.target in LEAKY_RELU:
+        slope = dict(enumerate(follower.args)).get(1, follower.kwargs.get("negative_slope", 0.01))
+        if isinstance(slope, float) and slope > 0:
+            return slope, follower
+    return 1.0, node
+
+
+def _only_user(node: fx.Node) -> fx.Node | None:
+    users = list(node.users)
+    return users[0] if len(users) == 1 else None
