@@ -65,11 +65,12 @@ class BiasFreeBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, features: Images) -> Images:
         if self.training:
-            # Not features.var(), which is twice as slow. Sums are in float32, since under mixed
-            # precision the features are bfloat16.
+            # Not features.var(), which is twice as slow. Under mixed precision the features are
+            # bfloat16, too coarse for a sum.
+            sums = torch.promote_types(features.dtype, torch.float32)
             pixels = features.movedim(1, -1).flatten(0, 2)
-            mean = pixels.mean(0, dtype=torch.float32)
-            spread = pixels.square().mean(0, dtype=torch.float32) - mean.square()
+            mean = pixels.mean(0, dtype=sums)
+            spread = pixels.square().mean(0, dtype=sums) - mean.square()
             variance = spread.clamp(min=0) * len(pixels) / (len(pixels) - 1)
             momentum = 0.1 if self.momentum is None else self.momentum
             assert self.running_var is not None
