@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.optim import Adam, Optimizer
 
+from gaintuning.hardware import has_bfloat16_units
 from gaintuning.muon import FilterMuon, filters_and_rest
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -133,15 +134,5 @@ PUBLISHED = Recipe(
 
 
 def fastest_precision(device: torch.device) -> Precision:
-    """Convolutions in bfloat16 where the device has units for them, as CPUs with AMX do.
-
-    Examples
-    --------
-    >>> fastest_precision(torch.device("cpu")) in ("32-true", "bf16-mixed")
-    True
-    """
-    if device.type == "cuda":
-        has_units = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        has_units = device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
-    return "bf16-mixed" if has_units else "32-true"
+    """Convolutions in bfloat16 where the device has units for them."""
+    return "bf16-mixed" if has_bfloat16_units(device) else "32-true"

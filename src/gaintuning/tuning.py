@@ -10,7 +10,9 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from gaintuning._types import Denoiser, Images, Objective, Progress
+from gaintuning.fused import fuse
 from gaintuning.gains import channel_gains, fold, free_parameters, gains_by_layer
+from gaintuning.hardware import has_bfloat16_units
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.patches import random_crops
 
@@ -153,15 +155,16 @@ def tune(
     schedule = schedule or Schedule()
     free = lay_out_network(parameters(network))
     pretrained = lay_out_network(fold(network))
+    moving, judged = fuse_for(free, noisy)
     rate = schedule.rate / sum(parameter.numel() for parameter in free_parameters(free))
     # The whole image is judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
-    at_first = pixel_losses(pretrained, noisy, objective, seed)
+    at_first = pixel_losses(judged, noisy, objective, seed)
     kept, kept_losses = pretrained, at_first
     losses: list[Tensor] = []
     for done in range(schedule.rounds):
         losses += tune_round(
-            free,
+            moving,
             noisy,
             objective,
             schedule,
@@ -169,19 +172,26 @@ def tune(
             rng,
             stage_of(progress, done, schedule.rounds),
         )
-        found = fold(free)
-        found_losses = pixel_losses(found, noisy, objective, seed)
+        found_losses = pixel_losses(judged, noisy, objective, seed)
         fall = compare(kept_losses, found_losses)
         if fall.fell or done == 0:
             gains, last_losses = gains_by_layer(free), found_losses
         if not fall.fell:
             break
-        kept, kept_losses = found, found_losses
+        kept, kept_losses = fold(free), found_losses
         much = max(schedule.worthwhile * abs(fall.before), 5 * fall.standard_error)
         if fall.before - fall.after < much:
             break
     risk = compare(at_first, last_losses)
     return Tuned(kept, kept is not pretrained, risk, gains, torch.stack(losses).tolist())
+
+
+def fuse_for(free: nn.Module, noisy: Images) -> tuple[nn.Module, nn.Module]:
+    """The network to take steps with, as fast as this machine can, and the one to judge with."""
+    example = noisy[:1, :, :64, :64]
+    fast = has_bfloat16_units(noisy.device) and noisy.dtype == torch.float32
+    moving = fuse(free, example, torch.bfloat16 if fast else noisy.dtype)
+    return moving, fuse(free, example, noisy.dtype)
 
 
 def tune_round(
