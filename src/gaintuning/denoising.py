@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from gaintuning import tuning, zoo
 from gaintuning._types import Images, Objective, Progress
 from gaintuning.gains import frozen_copy
-from gaintuning.layout import lay_out_images, lay_out_network
+from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, estimate_gaussian
 from gaintuning.objectives import BlindSpot, BlindSpotByArchitecture, NoiseResampling, Sure
 from gaintuning.planes import join_planes, split_planes
 from gaintuning.scaling import IntensityRange, find_range, spread
+from gaintuning.tiles import run_in_tiles
 from gaintuning.tuning import Risk, Schedule, Tuned
 from gaintuning.validate import (
     check_blind,
@@ -239,14 +240,13 @@ def choose_objective(
 def run(
     network: nn.Module, images: Images, progress: Progress | None = None
 ) -> NDArray[np.float64]:
-    """Apply a network to images one by one, which bounds the memory."""
+    """Apply a network to images one by one, large ones in tiles, which bounds the memory."""
     parameter = next(network.parameters())
-    outputs = []
-    for done, image in enumerate(images.split(1), start=1):
-        outputs.append(network(lay_out_images(image.to(parameter))).cpu())
-        if progress:
-            progress(done, len(images))
-    return torch.cat(outputs).numpy().astype(np.float64)
+    result = np.empty(images.shape, np.float64)
+    for index, image in enumerate(images.split(1)):
+        of_image = tuning.stage_of(progress, index, len(images))
+        result[index] = run_in_tiles(network, image.to(parameter), of_image)[0].cpu().numpy()
+    return result
 
 
 def _as_array(image: Array | Tensor) -> Array:
