@@ -52,7 +52,7 @@ def main() -> None:
                     psnr = mean_psnr(network, images, sigma)
                     rows.append(dict(zip(FIELDS, map(str, [*found, f"{psnr:.3f}"]), strict=True)))
                     write_rows(arguments.output, rows, FIELDS)
-    print(table(rows))
+    print(cards(), table(rows), sep="\n\n")
 
 
 def load(name: str, published: Path | None) -> nn.Module:
@@ -90,6 +90,21 @@ def table(rows: list[dict[str, str]]) -> str:
         if twin in FILES:
             lines.append(_line(twin, twin_at, "{:.2f}"))
             lines.append(_line("difference", gaps, "{:+.2f}"))
+    return "\n".join(lines)
+
+
+def cards() -> str:
+    """How each network on board was trained, as Markdown."""
+    lines = [
+        "| network | trained on | sigma | patch | batch | steps | began with | hours |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in zoo.names():
+        card = zoo.load(name)[1]
+        low, high = (round(255 * level) for level in card.sigma)
+        told = [card.facts[key] for key in ("patch", "batch", "steps", "started from", "hours")]
+        cells = [name, card.training_set, f"{low} to {high}", *map(str, told)]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from gaintuning.objectives import (
     BlindSpot,
     BlindSpotByArchitecture,
     NoiseResampling,
+    Recorrupted,
     Sure,
     hide_pixels,
 )
@@ -52,6 +53,53 @@ def test_sure_is_unbiased_for_the_error_against_the_clean_image() -> None:
     standard_error = gap.std() / len(gap) ** 0.5
     assert standard_error < 0.01 * error  # the test has power
     assert gap.mean().abs() < 4 * standard_error
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0])
+def test_recorrupted_is_unbiased_for_the_error_at_its_own_noise(alpha: float) -> None:
+    """For any alpha, since no derivative is taken."""
+    clean, denoiser, rng = clean_image(), smoothing(), Generator().manual_seed(0)
+    gaps, errors = [], []
+    for _ in range(300):
+        noisy = Gaussian(SIGMA).sample(clean, rng)
+        noisier = Gaussian((1 + alpha**2) ** 0.5 * SIGMA).sample(clean, rng)
+        error = (denoiser(noisier) - clean).square().mean()
+        gaps.append(Recorrupted(SIGMA, alpha)(denoiser, noisy, rng).mean() - error)
+        errors.append(error)
+    gap, error = torch.stack(gaps), torch.stack(errors).mean()
+    standard_error = gap.std() / len(gap) ** 0.5
+    assert standard_error < 0.03 * error  # the test has power
+    assert gap.mean().abs() < 4 * standard_error
+
+
+def test_the_gradient_of_recorrupted_is_less_noisy_than_that_of_sure() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        free = channel_gains(DnCNN(features=8, depth=4).double())
+        for parameter in free.network.parameters():
+            if parameter.shape[:1] == (1,):
+                torch.nn.init.normal_(parameter, std=0.05)
+    rng = Generator().manual_seed(0)
+    noisy = Gaussian(SIGMA).sample(clean_image(), rng)
+
+    def noise_of_the_gradient(objective: Sure | Recorrupted) -> Tensor:
+        draws = torch.stack([gradient(free, objective, noisy, rng) for _ in range(30)])
+        return draws.var(0).sum()
+
+    assert noise_of_the_gradient(Recorrupted(SIGMA)) < 0.8 * noise_of_the_gradient(Sure(SIGMA))
+
+
+def gradient(
+    free: nn.Module, objective: Sure | Recorrupted, noisy: Tensor, rng: Generator
+) -> Tensor:
+    loss = objective(free, noisy, rng).mean()
+    return torch.cat(torch.autograd.grad(loss, free_parameters(free)))
+
+
+@pytest.mark.parametrize("settings", [(0.0, 0.3), (-1.0, 0.3), (0.1, 0.0), (0.1, float("nan"))])
+def test_recorrupted_needs_noise(settings: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="must be above 0"):
+        Recorrupted(*settings)
 
 
 def test_a_wrong_sigma_would_be_noticed() -> None:

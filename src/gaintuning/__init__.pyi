@@ -3,7 +3,7 @@ from .denoising import Denoised, denoise
 from .gains import all_parameters, channel_gains, fold, last_layers
 from .metrics import psnr, ssim
 from .noise import Gaussian, Poisson
-from .objectives import BlindSpot, BlindSpotByArchitecture, NoiseResampling, Sure
+from .objectives import BlindSpot, BlindSpotByArchitecture, NoiseResampling, Recorrupted, Sure
 from .pretraining import pretrain
 from .recipes import Recipe
 from .tuning import Risk, Schedule, Tuned, tune
@@ -18,6 +18,7 @@ __all__ = [
     "NoiseResampling",
     "Poisson",
     "Recipe",
+    "Recorrupted",
     "Risk",
     "Schedule",
     "Sure",

@@ -47,6 +47,52 @@ class Sure:
 
 
 @dataclass(frozen=True)
+class Recorrupted:
+    """Recorrupted-to-recorrupted (Pang et al. 2021), as a pair: learns from one noise of two.
+
+    With w drawn from N(0, 1), y + a sigma w and y - sigma w / a have independent noise, so the one
+    can be denoised and the other be the target. Taken together with -w in place of w, and without
+    the term that does not depend on f, the loss is
+
+    ((f(y + a sigma w) - y)^2 + (f(y - a sigma w) - y)^2) / 2
+        + sigma w (f(y + a sigma w) - f(y - a sigma w)) / a - sigma^2.
+
+    Its mean is an unbiased estimate of the mean squared error at a noise of sigma sqrt(1 + a^2),
+    for every a: what `Sure` is only for a small step, whose gradient is noisy. The two halves of
+    the pair cancel most of what w brings into the gradient.
+
+    Parameters
+    ----------
+    sigma : standard deviation of the Gaussian noise, in the units of the image.
+    alpha : a, the part of the noise that is added.
+
+    Examples
+    --------
+    >>> noisy = torch.full((1, 1, 64, 64), 0.5)
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> constant = Recorrupted(sigma=0.1)(lambda y: 0 * y + 0.5, noisy, rng)
+    >>> round(constant.mean().item(), 4)  # (0.5 - 0.5)^2 - sigma^2
+    -0.01
+    """
+
+    sigma: float
+    alpha: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("sigma", "alpha"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+
+    def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
+        # Drawn on the CPU, so that a seed gives the same numbers on every device.
+        draw = torch.randn(noisy.shape, generator=rng, dtype=noisy.dtype).to(noisy)
+        added = self.alpha * self.sigma * draw
+        above, below = denoiser(torch.cat([noisy + added, noisy - added])).chunk(2)
+        misfit = ((above - noisy).square() + (below - noisy).square()) / 2
+        return misfit + self.sigma * draw * (above - below) / self.alpha - self.sigma**2
+
+
+@dataclass(frozen=True)
 class BlindSpot:
     """Eq. 4 by masking, for any denoiser (Krull et al. 2019): hidden pixels are predicted.
 
