@@ -245,6 +245,13 @@ def pretrain(
         bool,
         typer.Option("--unsupervised", help="For a blind-spot network: learn from noisy images."),
     ] = False,
+    freeze_statistics: Annotated[
+        bool,
+        typer.Option(
+            "--freeze-statistics",
+            help="Keep the statistics of batch normalisation that the network starts with.",
+        ),
+    ] = False,
     start_from: Annotated[
         str | None, typer.Option(help="Start with the weights of this network, by name or file.")
     ] = None,
@@ -277,6 +284,7 @@ def pretrain(
                 steps=steps,
                 peak=rate,
                 supervised=not unsupervised,
+                frozen_statistics=freeze_statistics,
                 precision=precision,
                 seed=seed,
                 device=device,

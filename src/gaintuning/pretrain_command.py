@@ -136,6 +136,7 @@ def tell(
         "optimizers": repr(recipe.optimizers),
         "scales": recipe.scales,
         "averaging": recipe.averaging,
+        "statistics": "of the start" if recipe.frozen_statistics else "of each batch",
         "target": "clean images" if recipe.supervised else "the noisy images (blind-spot loss)",
         "precision": recipe.precision,
         "seed": recipe.seed,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import interpolate
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gaintuning._types import Images, Progress
@@ -126,6 +127,9 @@ class _Run:
         self.fabric = fabric
         self.origin = origin
         self.network = lay_out_network(network.train())
+        for layer in network.modules():
+            if isinstance(layer, _BatchNorm) and recipe.frozen_statistics:
+                layer.eval()
         self.module = fabric.setup_module(network)
         # Only now, since the filters have gone to their device.
         optimizers = fabric.setup_optimizers(*recipe.optimizers(network))

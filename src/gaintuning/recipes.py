@@ -87,6 +87,10 @@ class Recipe:
     scales : the sizes at which each image is used, 1 being its own.
     averaging : the trained network is the mean of the weights over about so many last steps,
         exponentially weighted; 0 takes those of the last step.
+    frozen_statistics : whether batch normalisation takes the means and variances that the network
+        began with, as it does in use, and not those of each batch. Of a few patches, each with its
+        own noise, these vary so much that they limit what a network learns; but only a network
+        that has been trained with them has some to begin with.
     supervised : whether the target is the clean image; if not, it is the noisy one itself, which
         a blind-spot network (and no other) can learn from (Eq. 4).
     precision : "32-true", or "bf16-mixed" for convolutions in bfloat16.
@@ -101,6 +105,7 @@ class Recipe:
     optimizers: AdamAlone | MuonAndAdam = MuonAndAdam()
     scales: tuple[float, ...] = (1.0,)
     averaging: int = 500
+    frozen_statistics: bool = False
     supervised: bool = True
     precision: Precision = "32-true"
     seed: int = 0
