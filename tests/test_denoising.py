@@ -11,7 +11,13 @@ from gaintuning import tuning
 from gaintuning.denoising import choose_objective, denoise, estimate_noise
 from gaintuning.networks import BlindSpotNet, UNet
 from gaintuning.noise import Gaussian, Poisson
-from gaintuning.objectives import BlindSpot, BlindSpotByArchitecture, NoiseResampling, Sure
+from gaintuning.objectives import (
+    BlindSpot,
+    BlindSpotByArchitecture,
+    NoiseResampling,
+    Recorrupted,
+    Sure,
+)
 from gaintuning.tuning import Schedule, pixel_losses
 
 SHORT = Schedule(steps=8, crop=32, rate=2e-2, rounds=1)
@@ -190,13 +196,16 @@ def test_the_objective_follows_the_noise_and_the_network() -> None:
     gaussian, poisson = Gaussian(0.1), Poisson(0.1)
 
     def kind(name: str, module: nn.Module, noise: Gaussian | Poisson) -> type:
-        return type(choose_objective(name, module, noise, 1)[1])
+        _, objective, judge = choose_objective(name, module, noise, 1)
+        # The risk that is told must be an estimate of the error at the image's own noise.
+        assert isinstance(judge, Sure if isinstance(objective, Recorrupted) else type(objective))
+        return type(objective)
 
-    assert kind("auto", sees, gaussian) is Sure
+    assert kind("auto", sees, gaussian) is Recorrupted
     assert kind("auto", sees, poisson) is BlindSpot
     assert kind("auto", blind, gaussian) is BlindSpotByArchitecture
     assert kind("blind-spot", sees, gaussian) is BlindSpot
-    assert kind("sure", blind, gaussian) is Sure
+    assert kind("sure", blind, gaussian) is Recorrupted
     assert kind("noise-resampling", sees, poisson) is NoiseResampling
     with pytest.raises(ValueError, match="SURE needs Gaussian noise"):
         choose_objective("sure", sees, poisson, 1)

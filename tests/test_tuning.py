@@ -171,22 +171,29 @@ def test_the_standard_error_of_a_comparison_is_honest() -> None:
     assert abs(torch.tensor(falls).std() / torch.tensor(errors).mean() - 1) < 4 / 28
 
 
-def test_a_large_image_is_judged_in_pieces_and_all_of_it() -> None:
-    noisy = white_image(64)[1].repeat(1, 1, 17, 33)[..., :1030, :2050]
-    sizes: list[tuple[int, ...]] = []
-
-    def identity(images: Tensor) -> Tensor:
-        sizes.append(tuple(images.shape[-2:]))
-        return images
+@pytest.mark.parametrize("size", [(513, 513), (1030, 2050)])
+def test_a_large_image_is_judged_on_crops_whose_number_does_not_grow(
+    size: tuple[int, int],
+) -> None:
+    noisy = torch.randn(1, 1, *size, generator=Generator().manual_seed(0))
 
     def distance(denoiser: Denoiser, noisy: Images, _rng: Generator) -> Images:
         return (denoiser(noisy) - 2 * noisy).square()
 
-    losses = pixel_losses(identity, noisy, distance, 0)
-    assert max(max(size) for size in sizes) <= 1024
-    assert sum(piece.numel() for piece in losses) == noisy.numel()
-    risk = compare(losses, losses)
-    assert risk.before == pytest.approx(float(noisy.double().square().mean()), rel=1e-6)
+    losses = pixel_losses(lambda images: images, noisy, distance, 0)
+    assert [tuple(piece.shape) for piece in losses] == [(1, 1, 256, 256)] * 4
+    again = pixel_losses(lambda images: images, noisy, distance, 0)
+    assert all(torch.equal(one, two) for one, two in zip(losses, again, strict=True))
+    # Of so many squares of a normal number, the mean has a standard error of sqrt(2 / count).
+    assert abs(compare(losses, losses).before - 1) < 4 * (2 / 512**2) ** 0.5
+
+
+def test_a_small_image_is_judged_as_a_whole() -> None:
+    noisy = white_image(64)[1]
+    (losses,) = pixel_losses(
+        lambda images: images, noisy, lambda denoiser, images, _: (2 * denoiser(images)) ** 2, 0
+    )
+    torch.testing.assert_close(losses, (2 * noisy.double()) ** 2)
 
 
 def test_a_risk_must_fall_by_more_than_its_standard_error() -> None:

@@ -15,7 +15,13 @@ from gaintuning._types import Images, Objective, Progress
 from gaintuning.gains import frozen_copy
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, estimate_gaussian
-from gaintuning.objectives import BlindSpot, BlindSpotByArchitecture, NoiseResampling, Sure
+from gaintuning.objectives import (
+    BlindSpot,
+    BlindSpotByArchitecture,
+    NoiseResampling,
+    Recorrupted,
+    Sure,
+)
 from gaintuning.planes import join_planes, split_planes
 from gaintuning.scaling import IntensityRange, find_range, spread
 from gaintuning.tiles import run_in_tiles
@@ -193,10 +199,16 @@ def denoise(
         output = run(pretrained, unit, stages[0])
         pretrained_outputs.append(scale.from_unit(output).reshape(planes.shape))
         if tune:
-            label, loss = objectives[index]
+            label, loss, judge = objectives[index]
             few = unit[torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))].to(where)
             tuned = tuning.tune(
-                pretrained, few, loss, schedule=schedule, rng=rng, progress=stages[1]
+                pretrained,
+                few,
+                loss,
+                judge=judge,
+                schedule=schedule,
+                rng=rng,
+                progress=stages[1],
             )
             adaptation = _learned(adaptation, label, tuned)
             if tuned.accepted:
@@ -215,15 +227,20 @@ def denoise(
 
 def choose_objective(
     name: str, network: nn.Module, noise: Noise, channels: int
-) -> tuple[str, Objective]:
-    """The loss to minimise, and its name; `noise` in the units that the network sees."""
+) -> tuple[str, Objective, Objective]:
+    """The name of the loss, the one to minimise and the one to judge by.
+
+    `noise` is in the units that the network sees.
+    """
     blind = check_blind(network, channels)
     if name == "auto":
         name = "sure" if isinstance(noise, Gaussian) and not blind else "blind-spot"
     if name == "blind-spot":
-        return name, BlindSpotByArchitecture() if blind else BlindSpot()
+        hidden = BlindSpotByArchitecture() if blind else BlindSpot()
+        return name, hidden, hidden
     if name == "noise-resampling":
-        return name, NoiseResampling(network, noise)
+        resampled = NoiseResampling(network, noise)
+        return name, resampled, resampled
     if name != "sure":
         raise ValueError(
             f"unknown objective {name!r}; known are auto, sure, blind-spot and noise-resampling"
@@ -233,7 +250,7 @@ def choose_objective(
             f"SURE needs Gaussian noise, and the noise is {noise}; use the objective blind-spot "
             "or noise-resampling"
         )
-    return name, Sure(noise.sigma)
+    return name, Recorrupted(noise.sigma), Sure(noise.sigma)
 
 
 @torch.inference_mode()

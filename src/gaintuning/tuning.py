@@ -18,8 +18,11 @@ from gaintuning.patches import random_crops
 
 Parameters: TypeAlias = Callable[[nn.Module], nn.Module]
 
-LARGEST_PIECE = 1024
-"""Side in pixels up to which an image is judged in one piece."""
+JUDGED = 512**2
+"""So many pixels decide whether tuning helped: more would cost more than the tuning itself."""
+
+JUDGED_CROP = 256
+"""Side of the crops that are judged of a larger image."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Tuned:
     ----------
     network : plain, of the class that was handed in: tuned if `accepted`, else the pre-trained.
     accepted : whether the risk on the whole image fell by more than its standard error.
-    risk : the objective on the whole image, before tuning and with the best that was found.
+    risk : the judge on the image, before tuning and with the best that was found.
     gains : the gains that were found, by the name of their layer, accepted or not.
     losses : the objective on the crops, step by step.
     """
@@ -125,6 +128,7 @@ def tune(
     noisy: Images,
     objective: Objective,
     *,
+    judge: Objective | None = None,
     parameters: Parameters = channel_gains,
     schedule: Schedule | None = None,
     rng: Generator,
@@ -137,6 +141,8 @@ def tune(
     network : the pre-trained network; not changed.
     noisy : (n, c, h, w), with intensities as the network was trained on.
     objective : what to minimise.
+    judge : what decides whether that helped; by default the objective itself. One whose value has
+        a meaning need not be the one whose gradient has the least noise.
     parameters : what may move: `channel_gains`, `all_parameters` or a partial `last_layers`.
     schedule : how long and how fast.
     rng : source of randomness, on the CPU: the same state gives the same result.
@@ -152,14 +158,14 @@ def tune(
     >>> tuned = tune(UNet(), noisy, Sure(0.1), schedule=Schedule(steps=2), rng=rng)
     >>> denoised = tuned.network(noisy)
     """
-    schedule = schedule or Schedule()
+    schedule, judge = schedule or Schedule(), judge or objective
     free = lay_out_network(parameters(network))
     pretrained = lay_out_network(fold(network))
     moving, judged = fuse_for(free, noisy)
     rate = schedule.rate / sum(parameter.numel() for parameter in free_parameters(free))
     # The whole image is judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
-    at_first = pixel_losses(judged, noisy, objective, seed)
+    at_first = pixel_losses(judged, noisy, judge, seed)
     kept, kept_losses = pretrained, at_first
     losses: list[Tensor] = []
     for done in range(schedule.rounds):
@@ -172,7 +178,7 @@ def tune(
             rng,
             stage_of(progress, done, schedule.rounds),
         )
-        found_losses = pixel_losses(judged, noisy, objective, seed)
+        found_losses = pixel_losses(judged, noisy, judge, seed)
         fall = compare(kept_losses, found_losses)
         if fall.fell or done == 0:
             gains, last_losses = gains_by_layer(free), found_losses
@@ -226,14 +232,14 @@ def tune_round(
 def pixel_losses(
     denoiser: Denoiser, noisy: Images, objective: Objective, seed: int
 ) -> list[Tensor]:
-    """The objective on all of the images, pixel by pixel, in pieces that bound the memory."""
+    """The objective pixel by pixel: of all images where they are small, else of random crops."""
     rng = Generator().manual_seed(seed)
-    return [
-        objective(denoiser, lay_out_images(piece), rng).cpu().double()
-        for image in noisy.split(1)
-        for rows in image.tensor_split(-(-image.shape[-2] // LARGEST_PIECE), dim=-2)
-        for piece in rows.tensor_split(-(-image.shape[-1] // LARGEST_PIECE), dim=-1)
-    ]
+    if noisy[:, 0].numel() <= JUDGED:
+        pieces = list(noisy.split(1))
+    else:
+        count = JUDGED // JUDGED_CROP**2
+        pieces = list(random_crops(noisy, JUDGED_CROP, count, rng).split(1))
+    return [objective(denoiser, lay_out_images(piece), rng).cpu().double() for piece in pieces]
 
 
 def compare(before: list[Tensor], after: list[Tensor]) -> Risk:
