@@ -17,12 +17,11 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from gaintuning.denoising import run
+from gaintuning.denoising import choose_objective, run
 from gaintuning.files import read_image
 from gaintuning.metrics import psnr
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
-from gaintuning.objectives import BlindSpot, NoiseResampling, Sure
 from gaintuning.tuning import Schedule, tune
 
 NETWORKS = {
@@ -85,16 +84,12 @@ def measure(
     """One image, one noise level, one objective."""
     noise = Gaussian(sigma / 255)
     noisy = noise.sample(clean, torch.Generator().manual_seed(1000 * sigma + seed))
-    losses = {
-        "sure": Sure(noise.sigma),
-        "blind-spot": BlindSpot(),
-        "noise-resampling": NoiseResampling(network, noise),
-    }
     before = score(network, noisy, clean)
     after, accepted, start = before, False, perf_counter()
     if objective != "none":
         rng = torch.Generator().manual_seed(seed)
-        tuned = tune(network, noisy, losses[objective], schedule=schedule, rng=rng)
+        _, loss, judge = choose_objective(objective, network, noise, 1)
+        tuned = tune(network, noisy, loss, judge=judge, schedule=schedule, rng=rng)
         after, accepted = score(tuned.network, noisy, clean), tuned.accepted
     return {
         "sigma": str(sigma),

@@ -1,7 +1,7 @@
 """The figures in the documentation are those of the raw results, and hold what they must."""
 
 import csv
-import importlib.util
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,39 +11,85 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from gaintuning import zoo
+
 ROOT = Path(__file__).parents[1]
-SCRIPT = ROOT / "experiments" / "set12.py"
+EXPERIMENTS = ROOT / "experiments"
+SCRIPT = EXPERIMENTS / "set12.py"
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("set12", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def experiment(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """A script as a module, by its name."""
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return importlib.import_module
 
 
-def rows() -> list[dict[str, str]]:
-    with (ROOT / "docs" / "set12.csv").open(newline="") as file:
+def rows(name: str = "set12") -> list[dict[str, str]]:
+    with (ROOT / "docs" / f"{name}.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def scores(network: str, sigma: int, objective: str) -> np.ndarray:
+def page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def scores(network: str, sigma: int, objective: str, name: str = "set12") -> np.ndarray:
     """PSNR before and after, an image a row."""
     wanted = (network, str(sigma), objective)
     return np.array(
         [
             (float(row["before"]), float(row["after"]))
-            for row in rows()
+            for row in rows(name)
             if (row["network"], row["sigma"], row["objective"]) == wanted
         ]
     )
 
 
-def test_the_table_in_the_documentation_is_that_of_the_raw_results(script: ModuleType) -> None:
-    assert script.table(rows(), script.RUNS) in (ROOT / "docs" / "results.md").read_text(
-        encoding="utf-8"
-    )
+def test_the_tables_in_the_documentation_are_those_of_the_raw_results(
+    experiment: Callable[[str], ModuleType],
+) -> None:
+    set12, networks, piecewise = map(experiment, ("set12", "networks", "piecewise"))
+    assert set12.table(rows(), set12.RUNS) in page("results")
+    assert networks.cards() in page("networks")
+    assert networks.table(rows("networks")) in page("networks")
+    assert set12.table(rows("piecewise"), piecewise.RUNS) in page("networks")
+
+
+def test_the_networks_of_the_results_are_those_on_board(
+    experiment: Callable[[str], ModuleType],
+) -> None:
+    networks = experiment("networks")
+    for name in zoo.names():
+        weights = networks.fingerprint(zoo.load(name)[0].state_dict().values())[:12]
+        assert {row["weights"] for row in rows("networks") if row["network"] == name} == {weights}
+
+
+@pytest.mark.parametrize("sigma", ["30", "50"])
+@pytest.mark.parametrize("name", ["unet", "unet-bias-free"])
+def test_the_networks_on_board_are_nearly_as_good_as_the_published_ones(
+    name: str, sigma: str
+) -> None:
+    psnr = {
+        row["network"]: float(row["psnr"])
+        for row in rows("networks")
+        if (row["images"], row["sigma"], row["count"]) == ("BSD68", sigma, "68")
+    }
+    assert psnr[name] >= psnr[f"published/{name}"] - 0.25
+
+
+def test_tuning_wins_back_what_a_network_of_flat_scenes_smooths_away() -> None:
+    natural = scores("dncnn", 30, "none", "piecewise")[:, 0]
+    before, after = scores("dncnn-piecewise", 30, "sure", "piecewise").T
+    assert len(natural) == len(before) == 12
+    assert before.mean() <= natural.mean() - 0.8
+    assert (after - before).mean() >= 1.0
+    assert (after - before).min() > 0
+
+
+def test_the_weights_are_small_enough_to_come_with_the_package() -> None:
+    files = list((ROOT / "src" / "gaintuning" / "weights").glob("*.safetensors"))
+    assert sum(file.stat().st_size for file in files) < 25e6
 
 
 @pytest.mark.parametrize("network", ["DnCNN", "UNet"])
@@ -79,3 +125,15 @@ def test_the_experiment_runs_small_and_goes_on_where_it_stopped(
     again = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert output.read_text().count("\n") == whole.count("\n")
     assert first.splitlines()[:5] == again.splitlines()[:5]
+
+
+@pytest.mark.parametrize("name", ["networks", "piecewise"])
+def test_the_experiments_with_the_networks_on_board_run_small(
+    published: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    folders = {"networks": ["data/set12", "data/bsd68"], "piecewise": ["data/set12"]}[name]
+    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), "--quick"]
+    command += [str(published(folder)) for folder in folders]
+    command += ["--output", str(tmp_path / "small.csv")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert zoo.DEFAULT in told if name == "networks" else "| dncnn-piecewise | 30 | sure |" in told
