@@ -52,7 +52,7 @@ class Schedule:
     """
 
     steps: int = 220
-    evaluations: int = 2000
+    evaluations: int = 4000
     passes: float = 24.0
     crop: int = 96
     crops: int = 1
@@ -75,7 +75,7 @@ class Schedule:
         Examples
         --------
         >>> Schedule().steps_for(torch.zeros(1, 1, 512, 512), layers=20)
-        100
+        200
         """
         side = min(self.crop, *noisy.shape[-2:])
         pixels = noisy[:, 0].numel()
