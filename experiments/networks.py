@@ -31,15 +31,17 @@ def main() -> None:
     parser.add_argument("set12", type=Path)
     parser.add_argument("bsd68", type=Path)
     parser.add_argument("--published", type=Path, help="a folder, instead of fetching them")
+    parser.add_argument("--only", nargs="+", help="some of the networks, by name")
+    parser.add_argument("--sets", nargs="+", default=["Set12", "BSD68"], help="some of the sets")
     parser.add_argument("--output", type=Path, default=Path("networks.csv"))
     parser.add_argument("--quick", action="store_true", help="two small crops, one network")
     arguments = parser.parse_args()
     sets = {"Set12": arguments.set12, "BSD68": arguments.bsd68}
-    names = [zoo.DEFAULT] if arguments.quick else [*zoo.names(), *FILES]
+    names = arguments.only or [*zoo.names(), *FILES]
     rows = read_rows(arguments.output)
-    for title, folder in sets.items():
-        images = list(read_images(folder, arguments.quick).values())
-        for name in names:
+    for title in arguments.sets:
+        images = list(read_images(sets[title], arguments.quick).values())
+        for name in [zoo.DEFAULT] if arguments.quick else names:
             network = load(name, arguments.published)
             weights = fingerprint(network.state_dict().values())[:12]
             rows = [row for row in rows if row["network"] != name or row["weights"] == weights]
@@ -96,13 +98,16 @@ def table(rows: list[dict[str, str]]) -> str:
 def cards() -> str:
     """How each network on board was trained, as Markdown."""
     lines = [
-        "| network | trained on | sigma | patch | batch | steps | began with | hours |",
+        "| network | trained on | sigma | patch | steps | normalisation | began with | hours |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in zoo.names():
         card = zoo.load(name)[1]
         low, high = (round(255 * level) for level in card.sigma)
-        told = [card.facts[key] for key in ("patch", "batch", "steps", "started from", "hours")]
+        facts = card.facts
+        began = facts["started from"]
+        began = began if isinstance(began, str) else began["name"]
+        told = [facts["patch"], facts["steps"], facts["statistics"], began, facts["hours"]]
         cells = [name, card.training_set, f"{low} to {high}", *map(str, told)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -582,7 +582,9 @@ def test_training_may_start_from_another_network(folder: Path) -> None:
     run_command(folder, output="second.safetensors", recipe=slow, start_from=first)
     started, _ = load_network(folder / "first.safetensors")
     found, card = load_network(folder / "second.safetensors")
-    assert card.facts["started from"] == "first"
+    told = card.facts["started from"]
+    assert (told["name"], told["training set"], told["steps"]) == ("first", "clean, 2 images", 2)
+    assert told["started from"] == "random weights"
     for name, value in found.state_dict().items():
         torch.testing.assert_close(value, started.state_dict()[name], atol=1e-9, rtol=0)
 

@@ -140,7 +140,7 @@ def tell(
         "target": "clean images" if recipe.supervised else "the noisy images (blind-spot loss)",
         "precision": recipe.precision,
         "seed": recipe.seed,
-        "started from": _name(start_from) if start_from else "random weights",
+        "started from": describe_start(start_from) if start_from else "random weights",
         "hours": round(trained.seconds / 3600, 2),
         "device": device,
         "gaintuning": source_version(),
@@ -148,8 +148,11 @@ def tell(
     }
 
 
-def _name(network: str) -> str:
-    return Path(network).stem if Path(network).is_file() else network
+def describe_start(network: str) -> dict[str, Any]:
+    """The network that a training started from, with what its own card says of its training."""
+    name = Path(network).stem if Path(network).is_file() else network
+    card = zoo.load(network)[1]
+    return {"name": name, "training set": card.training_set, **card.facts}
 
 
 def describe_device(device: torch.device) -> str:
