@@ -1,0 +1,176 @@
+"""PSNR against seconds: this package beside the method as it is written down.
+
+python benchmarks/adapt.py NETWORK IMAGES [--sigma 30 80] [--count 12] [--output FOLDER] [--quick]
+
+The reference is 100 steps of Adam at 1e-3 on the whole image, by plain autograd through filters
+times gains. Its gradients are those of the package (tests/test_fused.py), so its path is followed
+by the faster of the two and each of its steps is charged with the seconds of a plain one, which is
+timed on each image, in turn with a fused one. The package is run whole, from the noisy image to the
+decision, with several numbers of steps. NETWORK is a name or file, IMAGES a folder of clean images.
+"""
+
+import argparse
+import statistics
+import sys
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from matplotlib.figure import Figure
+from torch import Generator, Tensor, nn
+
+sys.path.append(str(Path(__file__).parents[1] / "experiments"))
+from set12 import read_images, score
+
+from gaintuning import zoo
+from gaintuning.denoising import choose_objective
+from gaintuning.fused import fuse
+from gaintuning.gains import channel_gains, fold, free_parameters
+from gaintuning.layout import lay_out_images, lay_out_network
+from gaintuning.noise import Gaussian
+from gaintuning.objectives import Sure
+from gaintuning.tuning import Schedule, tune
+
+STEPS = (50, 100, 200)
+"""Of a round of the package; the last is its default for a network of twenty layers."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """PSNR in dB, relative to the pre-trained network, after so many seconds."""
+
+    seconds: list[float]
+    gained: list[float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("network")
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--sigma", type=int, nargs="+", default=[30, 80])
+    parser.add_argument("--count", type=int, default=12, help="of the images")
+    parser.add_argument("--output", type=Path, help="folder for the figure")
+    parser.add_argument("--quick", action="store_true", help="two small crops and a few steps")
+    arguments = parser.parse_args()
+    images = list(read_images(arguments.images, arguments.quick).values())[: arguments.count]
+    network = zoo.load(arguments.network)[0]
+    reference_steps = 4 if arguments.quick else 100
+    steps = (2, 4) if arguments.quick else STEPS
+    curves = {}
+    for sigma in arguments.sigma:
+        noise = Gaussian(sigma / 255)
+        pairs = [
+            (clean, noise.sample(clean, Generator().manual_seed(1000 * sigma + index)))
+            for index, clean in enumerate(images)
+        ]
+        reference = [follow(network, *pair, noise.sigma, reference_steps) for pair in pairs]
+        ours = [
+            [adapt(network, *pair, noise, Schedule(steps=each)) for pair in pairs] for each in steps
+        ]
+        curves[sigma] = mean(reference), mean([join(points) for points in zip(*ours, strict=True)])
+        tell(sigma, *curves[sigma])
+    if arguments.output:
+        draw(curves, arguments.output / "adapt.svg")
+
+
+def follow(network: nn.Module, clean: Tensor, noisy: Tensor, sigma: float, steps: int) -> Curve:
+    """The reference, step by step."""
+    before = score(network, noisy, clean)
+    free = lay_out_network(channel_gains(network))
+    fused = fuse(free, noisy[..., :64, :64])
+    objective, parameters = Sure(sigma), free_parameters(free)
+    optimizer = torch.optim.Adam(parameters, lr=1e-3)
+    rng = Generator().manual_seed(0)
+    gained = [0.0]
+    for done in range(1, steps + 1):
+        optimizer.zero_grad()
+        objective(fused, lay_out_images(noisy), rng).mean().backward()
+        optimizer.step()
+        if done % 10 == 0 or done == steps:
+            gained.append(score(fold(free), noisy, clean) - before)
+    each = plain_seconds(network, noisy, objective)
+    marks = [0, *(done for done in range(1, steps + 1) if done % 10 == 0 or done == steps)]
+    return Curve([each * done for done in marks], gained)
+
+
+def plain_seconds(network: nn.Module, noisy: Tensor, objective: Sure) -> float:
+    """Median time of a plain step."""
+    free = channel_gains(network)
+    times = []
+    for _ in range(3):
+        start = perf_counter()
+        objective(free, noisy, Generator().manual_seed(0)).mean().backward()
+        times.append(perf_counter() - start)
+    return statistics.median(times)
+
+
+def adapt(
+    network: nn.Module, clean: Tensor, noisy: Tensor, noise: Gaussian, schedule: Schedule
+) -> tuple[float, float]:
+    """Seconds and gain of the package's whole tuning."""
+    _, objective, judge = choose_objective("sure", network, noise, 1)
+    rng = Generator().manual_seed(0)
+    start = perf_counter()
+    tuned = tune(network, noisy, objective, judge=judge, schedule=schedule, rng=rng)
+    seconds = perf_counter() - start
+    return seconds, score(tuned.network, noisy, clean) - score(network, noisy, clean)
+
+
+def join(points: tuple[tuple[float, float], ...]) -> Curve:
+    return Curve([0.0, *(point[0] for point in points)], [0.0, *(point[1] for point in points)])
+
+
+def mean(curves: list[Curve]) -> Curve:
+    def middle(values: list[list[float]]) -> list[float]:
+        return [statistics.fmean(each) for each in zip(*values, strict=True)]
+
+    return Curve(middle([c.seconds for c in curves]), middle([c.gained for c in curves]))
+
+
+def seconds_to(curve: Curve, gained: float) -> float | None:
+    """When a curve first reaches a gain, in a straight line between its points."""
+    points = list(zip(curve.seconds, curve.gained, strict=True))
+    for (t0, g0), (t1, g1) in pairwise(points):
+        if g1 >= gained:
+            return t0 + (t1 - t0) * max(0.0, gained - g0) / (g1 - g0)
+    return None
+
+
+def tell(sigma: int, reference: Curve, ours: Curve) -> None:
+    target = 0.95 * reference.gained[-1]
+    theirs, mine = seconds_to(reference, target), seconds_to(ours, target)
+    print(f"sigma {sigma}: gain in dB after seconds, mean over the images")
+    for name, curve in (("reference", reference), ("gaintuning", ours)):
+        points = zip(curve.seconds, curve.gained, strict=True)
+        print(f"  {name:10}", ", ".join(f"{g:+.3f} ({t:.1f} s)" for t, g in points))
+    if theirs is not None and mine is not None:
+        print(
+            f"  to {target:+.3f} dB, 95 % of the reference's: {theirs:.1f} s and {mine:.1f} s, "
+            f"{theirs / mine:.1f} times fewer"
+        )
+    else:
+        print(f"  {target:+.3f} dB, 95 % of the reference's, is not reached by both")
+
+
+def draw(curves: dict[int, tuple[Curve, Curve]], path: Path) -> None:
+    figure = Figure(figsize=(4 * len(curves), 3), layout="constrained")
+    for axes, (sigma, pair) in zip(
+        figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True
+    ):
+        for name, curve, color in zip(
+            ("Adam 1e-3, whole image, plain autograd", "gaintuning"),
+            pair,
+            ("#8b97a3", "#0b6cb8"),
+            strict=True,
+        ):
+            axes.plot(curve.seconds[1:], curve.gained[1:], ".-", color=color, label=name)
+        axes.set(xscale="log", xlabel="seconds", ylabel="gained, dB", title=f"sigma {sigma}")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()
