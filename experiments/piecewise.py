@@ -24,7 +24,6 @@ RUNS = [
     ("dncnn", 30, "none"),
     ("bfcnn", 30, "none"),
     ("dncnn-piecewise", 30, "none"),
-    ("bfcnn-piecewise", 30, "none"),
     ("dncnn-piecewise", 30, "sure"),
 ]
 

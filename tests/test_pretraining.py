@@ -182,6 +182,21 @@ def test_without_averaging_the_last_weights_count(tmp_path: Path) -> None:
         assert torch.equal(value, last[name]), name
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_statistics_are_those_of_the_start(tmp_path: Path, frozen: bool) -> None:
+    network = tiny_network()
+    layer = network.get_submodule("bn_layer_list.0")
+    layer.running_mean.fill_(0.1)
+    layer.running_var.fill_(2.0)
+    noisy = torch.rand(1, 1, 20, 20, generator=Generator().manual_seed(0))
+    before = network.eval()(noisy)
+    train(tmp_path, network, replace(TINY, frozen_statistics=frozen, steps=2))
+    unchanged = bool((layer.running_mean == 0.1).all() and (layer.running_var == 2.0).all())
+    assert unchanged == frozen
+    assert not torch.equal(network(noisy), before)
+    assert not layer.training
+
+
 def test_unsupervised_training_sees_no_clean_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

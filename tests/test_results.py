@@ -78,13 +78,13 @@ def test_the_networks_on_board_are_nearly_as_good_as_the_published_ones(
     assert psnr[name] >= psnr[f"published/{name}"] - 0.25
 
 
-def test_tuning_wins_back_what_a_network_of_flat_scenes_smooths_away() -> None:
+def test_a_network_of_flat_scenes_smooths_natural_images_and_tuning_mends_it() -> None:
     natural = scores("dncnn", 30, "none", "piecewise")[:, 0]
+    flat = scores("dncnn-piecewise", 30, "none", "piecewise")[:, 0]
+    assert len(natural) == len(flat) == 12
+    assert flat.mean() <= natural.mean() - 0.8
     before, after = scores("dncnn-piecewise", 30, "sure", "piecewise").T
-    assert len(natural) == len(before) == 12
-    assert before.mean() <= natural.mean() - 0.8
-    assert (after - before).mean() >= 1.0
-    assert (after - before).min() > 0
+    assert (after - before).min() > 0.4
 
 
 def test_the_weights_are_small_enough_to_come_with_the_package() -> None:
