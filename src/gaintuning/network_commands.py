@@ -8,6 +8,9 @@ from gaintuning import published, zoo
 from gaintuning.networks.checkpoint import Card, load_network, save_network
 from gaintuning.outputs import check_place
 
+VALIDATION = "validation PSNR in dB, images held out"
+"""The fact of a card that tells how good a training became."""
+
 
 def list_networks() -> None:
     """Print the networks on board with what their cards say, and those that can be fetched."""
@@ -18,9 +21,10 @@ def list_networks() -> None:
         print(name)
         print(f"  {card.architecture}({arguments}), {parameters:,} parameters")
         print(f"  trained on {_card_line(card)}")
-        for fact in ("validation PSNR in dB, images held out", "remark"):
-            if fact in card.facts:
-                print(f"  {fact}: {_fact(card.facts[fact])}")
+        scores = card.facts.get(VALIDATION, {})
+        if scores:
+            told = ", ".join(f"{level}: {score}" for level, score in scores.items())
+            print(f"  {VALIDATION}: {told}")
     print("to be fetched:", ", ".join(published.FILES))
 
 
@@ -42,12 +46,6 @@ def convert_network(
     card = replace(card, **{name: value for name, value in stated.items() if value})
     save_network(network, card, target, half=half)
     print(f"{source} -> {target}: {card.architecture}, {_card_line(card)}")
-
-
-def _fact(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {each}" for key, each in value.items())
-    return str(value)
 
 
 def _card_line(card: Card) -> str:

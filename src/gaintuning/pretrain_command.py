@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gaintuning import zoo
 from gaintuning.files import SUFFIXES, read_image
-from gaintuning.network_commands import check_network_output
+from gaintuning.network_commands import VALIDATION, check_network_output
 from gaintuning.networks.checkpoint import Card, build, save_network
 from gaintuning.planes import split_planes
 from gaintuning.pretraining import Pretrained, make_fabric, pretrain
@@ -29,7 +29,6 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "unet-bias-free": ("UNet", {"bias": False}),
     "blind-spot": ("BlindSpotNet", {"bias": True}),
 }
-
 
 PRESETS = {"fast": FAST, "published": PUBLISHED}
 
@@ -56,6 +55,12 @@ def pretrain_network(
     clean = read_clean_images(images, color=color)
     fabric = make_fabric(device, recipe.precision, devices)
     first = fabric.is_global_zero  # of the processes, one for each device
+    # Before the training: hours later these files may be others, or gone.
+    origin = {
+        "started from": describe_start(start_from) if start_from else "random weights",
+        "device": describe_device(fabric.device),
+        "gaintuning": source_version(),
+    }
     with progress_bars(quiet or not first) as bar:
         trained = pretrain(
             start_network(card, recipe.seed, start_from),
@@ -70,7 +75,7 @@ def pretrain_network(
         training_set=training_set or f"{images.name}, {len(clean)} images",
         licence=licence,
         source="gaintuning pretrain",
-        facts=tell(recipe, trained, start_from, describe_device(fabric.device)),
+        facts=tell(recipe, trained) | origin,
     )
     if not first:
         return
@@ -123,9 +128,7 @@ def start_network(card: Card, seed: int, start_from: str | None) -> nn.Module:
     return network
 
 
-def tell(
-    recipe: Recipe, trained: Pretrained, start_from: str | None, device: str
-) -> dict[str, Any]:
+def tell(recipe: Recipe, trained: Pretrained) -> dict[str, Any]:
     """What the card says of the training."""
     scores = {f"sigma {level}": round(score, 3) for level, score in trained.validation_psnr.items()}
     return {
@@ -140,11 +143,8 @@ def tell(
         "target": "clean images" if recipe.supervised else "the noisy images (blind-spot loss)",
         "precision": recipe.precision,
         "seed": recipe.seed,
-        "started from": describe_start(start_from) if start_from else "random weights",
         "hours": round(trained.seconds / 3600, 2),
-        "device": device,
-        "gaintuning": source_version(),
-        "validation PSNR in dB, images held out": scores,
+        VALIDATION: scores,
     }
 
 

@@ -196,8 +196,8 @@ def fuse_for(free: nn.Module, noisy: Images) -> tuple[nn.Module, nn.Module]:
     """The network to take steps with, as fast as this machine can, and the one to judge with."""
     example = noisy[:1, :, :64, :64]
     fast = has_bfloat16_units(noisy.device) and noisy.dtype == torch.float32
-    moving = fuse(free, example, torch.bfloat16 if fast else noisy.dtype)
-    return moving, fuse(free, example, noisy.dtype)
+    judged = fuse(free, example, noisy.dtype)
+    return fuse(free, example, torch.bfloat16) if fast else judged, judged
 
 
 def tune_round(
