@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from gaintuning.patches import random_crops, random_orientations
+from gaintuning.patches import every_part, random_crops, random_orientations
 
 sides = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
@@ -114,3 +114,35 @@ def test_each_square_keeps_its_place_in_the_batch(seed: int, side: int) -> None:
 def test_no_images_give_no_crops(images: list[Tensor] | Tensor) -> None:
     with pytest.raises(ValueError, match="empty"):
         random_crops(images, 4, 1, Generator())
+
+
+def test_every_part_comes_once_before_any_comes_again() -> None:
+    image = torch.arange(512.0 * 700).reshape(1, 1, 512, 700)
+    parts = every_part(image, 256**2, Generator().manual_seed(0))
+    corners = [[float(next(parts)[0, 0, 0, 0]) for _ in range(6)] for _ in range(3)]
+    first, second, third = corners
+    assert len(set(first)) == 6
+    assert set(first) == set(second) == set(third)
+    assert not first == second == third
+
+
+@given(
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    planes=st.integers(1, 4),
+    pixels=st.integers(64, 4000),
+)
+def test_parts_cover_all_pixels_within_the_bound(
+    height: int, width: int, planes: int, pixels: int
+) -> None:
+    images = torch.arange(float(planes * height * width)).reshape(planes, 1, height, width)
+    parts = every_part(images, pixels, Generator().manual_seed(0))
+    seen: set[float] = set()
+    windows = 0
+    while len(seen) < images.numel():
+        part = next(parts)
+        assert part.numel() <= pixels
+        seen |= set(part.flatten().tolist())
+        windows += len(part)
+        # A row of windows has one more at most than what would fit without overlapping.
+        assert windows <= planes * (height * width // (part[0].numel()) + 1) * 4

@@ -14,7 +14,7 @@ from gaintuning.objectives import Sure
 from gaintuning.tuning import Risk, Schedule, compare, pixel_losses, tune
 
 SIGMA = 0.2
-SHORT = Schedule(steps=30, crop=32, rate=12.0, rounds=1)
+SHORT = Schedule(steps=12, pixels=48**2, rounds=1)
 
 
 class Shrink(nn.Module):
@@ -44,7 +44,7 @@ def network(kind: type[nn.Module] = UNet, **arguments: object) -> nn.Module:
 def test_tuning_finds_the_gain_that_theory_gives() -> None:
     clean, noisy = white_image(128)
     wiener = clean.square().mean() / (clean.square().mean() + SIGMA**2)
-    schedule = Schedule(steps=200, passes=1000.0, crop=96, rate=3e-2, rounds=1)
+    schedule = Schedule(steps=60, pixels=96**2, rate=3e-2, rounds=1)
     with torch.random.fork_rng():
         start = Shrink(1.0)
     tuned = tune(start, noisy, Sure(SIGMA), schedule=schedule, rng=Generator().manual_seed(0))
@@ -60,7 +60,7 @@ def test_a_network_that_is_as_good_as_it_gets_is_kept() -> None:
     wiener = clean.square().mean() / (clean.square().mean() + SIGMA**2)
 
     def misleading(denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
-        """On the crops it asks for a gain of 2, on the whole image for the truth."""
+        """On parts it asks for a gain of 2, on the whole image for the truth."""
         if noisy.shape[-1] < 64:
             return (denoiser(noisy) - 2 * wiener * noisy).square()
         return Sure(SIGMA)(denoiser, noisy, rng)
@@ -71,7 +71,7 @@ def test_a_network_that_is_as_good_as_it_gets_is_kept() -> None:
         start,
         noisy,
         misleading,
-        schedule=Schedule(steps=30, crop=32, rate=3e-2, rounds=1),
+        schedule=Schedule(steps=30, pixels=32**2, rate=3e-2, rounds=1),
         rng=Generator().manual_seed(0),
     )
     assert not tuned.accepted
@@ -84,11 +84,11 @@ def test_more_rounds_follow_only_where_the_last_one_brought_much() -> None:
     _, noisy = white_image()
     with torch.random.fork_rng():
         far, near = Shrink(3.0), Shrink(0.7)
-    schedule = Schedule(steps=20, crop=32, rate=3e-2, faster=1.0, rounds=3)
+    schedule = Schedule(steps=20, rate=3e-2, rounds=3)
     rng = Generator()
     long = tune(far, noisy, Sure(SIGMA), schedule=schedule, rng=rng.manual_seed(0))
     short = tune(near, noisy, Sure(SIGMA), schedule=schedule, rng=rng.manual_seed(0))
-    assert len(long.losses) == 60
+    assert len(long.losses) >= 40
     assert len(short.losses) == 20
 
 
@@ -148,7 +148,7 @@ def test_other_parameters_can_be_tuned(free: object) -> None:
     assert tuned.gains == {}
 
 
-def test_images_smaller_than_the_crop_are_tuned_on_as_they_are() -> None:
+def test_a_very_small_image_can_be_tuned_on() -> None:
     _, noisy = white_image(20)
     tuned = tune(network(), noisy, Sure(SIGMA), schedule=SHORT, rng=Generator().manual_seed(0))
     assert tuned.network(noisy).shape == noisy.shape
@@ -204,22 +204,10 @@ def test_a_risk_must_fall_by_more_than_its_standard_error() -> None:
     assert not Risk(float("nan"), 1.0, 0.5).fell
 
 
-def test_a_small_image_gets_fewer_steps_and_a_stack_more() -> None:
-    schedule = Schedule(steps=100, evaluations=10**6, passes=16.0, crop=96)
-    sizes = [(1, 1, 40, 40), (1, 1, 96, 96), (1, 1, 192, 192), (1, 1, 512, 512), (9, 1, 96, 96)]
-    steps = [schedule.steps_for(torch.zeros(size), layers=9) for size in sizes]
-    assert steps == [16, 16, 64, 100, 100]
-
-
-def test_a_deep_network_gets_fewer_steps() -> None:
-    image = torch.zeros(1, 1, 512, 512)
-    assert Schedule(steps=500, evaluations=2000).steps_for(image, layers=20) == 100
-
-
 def test_progress_counts_every_step() -> None:
     _, noisy = white_image()
     calls: list[tuple[int, int]] = []
-    schedule = Schedule(steps=4, crop=32, rounds=1)
+    schedule = Schedule(steps=4, rounds=1)
     tune(
         network(),
         noisy,
@@ -231,7 +219,7 @@ def test_progress_counts_every_step() -> None:
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"crop": 0}, {"crops": 0}, {"rounds": 0}])
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"pixels": 0}, {"rounds": 0}])
 def test_a_schedule_of_nothing_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Schedule(**wrong)

@@ -6,6 +6,7 @@ the ReLU that follow it. Of such a group nothing is kept for the gradient but it
 
 from collections.abc import Callable
 from copy import deepcopy
+from math import gcd
 from typing import Any, cast
 
 import torch
@@ -152,7 +153,7 @@ class _Group(Function):
             features.to(group.dtype), filters, constant, *_geometry(group.layer)
         )
         if group.slope == 0:
-            output.relu_()
+            _clear_negative(output)
         elif group.slope != 1:
             functional.leaky_relu_(output, group.slope)
         ctx.save_for_backward(output, filters, gain)
@@ -166,7 +167,7 @@ class _Group(Function):
         output, filters, gain = ctx.saved_tensors
         group = ctx.group
         gradient = gradient.to(group.dtype)
-        in_gain = _channel_sums(gradient * output, gain.dtype)
+        in_gain = _channel_products(gradient, output, gain.dtype)
         if group.slope == 0:
             gradient = torch.ops.aten.threshold_backward(gradient, output, 0)
         elif group.slope != 1:
@@ -189,10 +190,32 @@ class _Group(Function):
         return in_features, in_gain / gain, None
 
 
+def _clear_negative(values: Tensor) -> None:
+    if values.dtype == torch.bfloat16:
+        # The sign of a bfloat16 is that of the same bits as an integer, which is compared faster.
+        values.view(torch.int16).clamp_(min=0)
+    else:
+        values.relu_()
+
+
+def _channel_products(first: Tensor, second: Tensor, dtype: torch.dtype) -> Tensor:
+    """sum(first * second), channel by channel: the diagonal of a product of matrices."""
+    products = torch.bmm(_in_blocks(first).transpose(1, 2), _in_blocks(second))
+    return products.diagonal(dim1=1, dim2=2).sum(0, dtype=dtype)
+
+
 def _channel_sums(values: Tensor, dtype: torch.dtype) -> Tensor:
-    # In two stages, so that a coarse dtype is left before it matters and only few numbers change.
-    rows = values.sum(-1).to(dtype)
-    return rows.sum([0, *range(2, rows.dim())])
+    """sum(values), channel by channel."""
+    blocks = _in_blocks(values)
+    ones = blocks.new_ones(len(blocks), 1, blocks.shape[1])
+    return torch.bmm(ones, blocks).sum((0, 1), dtype=dtype)
+
+
+def _in_blocks(values: Tensor) -> Tensor:
+    """(block, pixel, channel): one block would be summed by one thread, and rounded only once."""
+    rows = values.movedim(1, -1)
+    blocks = len(values) * gcd(values.shape[2], 16)
+    return rows.reshape(blocks, -1, values.shape[1])
 
 
 def _geometry(layer: Convolution) -> tuple[Any, ...]:

@@ -1,6 +1,15 @@
 """What the machine can do."""
 
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+
+# Of glibc's malloc.h, with its own defaults.
+M_TRIM_THRESHOLD, TRIM_THRESHOLD = -1, 128 * 1024
+M_MMAP_MAX, MMAP_MAX = -4, 65536
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
@@ -14,3 +23,32 @@ def has_bfloat16_units(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Keep what is freed for the next allocation; at the end, hand it back to the system.
+
+    A step allocates and frees the same large tensors again and again. Each time, glibc gives their
+    pages back, and the system clears new ones: up to a quarter of the time. Elsewhere than on
+    Linux with glibc nothing changes.
+
+    Examples
+    --------
+    >>> with freed_memory_kept():
+    ...     total = sum(float(torch.ones(1000).sum()) for _ in range(3))
+    >>> total
+    3000.0
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "mallopt"):
+        yield
+        return
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        libc.mallopt(M_MMAP_MAX, MMAP_MAX)
+        libc.mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)
+        libc.malloc_trim(0)

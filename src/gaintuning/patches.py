@@ -1,6 +1,7 @@
 """Random crops of images, and the eight orientations of a square."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import ceil
 
 import torch
 from jaxtyping import Float
@@ -43,6 +44,36 @@ def random_crops(
     return torch.stack(crops)
 
 
+def every_part(images: Images, pixels: int, rng: Generator) -> Iterator[Images]:
+    """Windows of about so many pixels in all, without end: each once before any comes again.
+
+    Drawn like this, they miss and repeat nothing, so that what one takes away from the mean of all
+    the others bring back. Small images come whole, several at a time.
+
+    Examples
+    --------
+    >>> import torch
+    >>> parts = every_part(torch.rand(1, 1, 512, 300), 256**2, torch.Generator().manual_seed(0))
+    >>> next(parts).shape
+    torch.Size([1, 1, 256, 256])
+    """
+    height, width = images.shape[-2:]
+    side = int(pixels**0.5)
+    tall = min(height, max(side, pixels // width))
+    wide = min(width, pixels // tall)
+    windows = [
+        image[..., top : top + tall, left : left + wide]
+        for image in images
+        for top in _spread(height, tall)
+        for left in _spread(width, wide)
+    ]
+    together = max(1, pixels // (tall * wide))
+    while True:
+        order = torch.randperm(len(windows), generator=rng).tolist()
+        for start in range(0, len(order), together):
+            yield torch.stack([windows[index] for index in order[start : start + together]])
+
+
 def random_orientations(squares: Images, rng: Generator) -> Images:
     """Turn and mirror each square at random.
 
@@ -55,6 +86,12 @@ def random_orientations(squares: Images, rng: Generator) -> Images:
     """
     turned = [torch.rot90(square, _integer(4, rng), (-2, -1)) for square in squares]
     return torch.stack([square.flip(-1) if _integer(2, rng) else square for square in turned])
+
+
+def _spread(length: int, window: int) -> list[int]:
+    """Where windows start that together cover a length evenly."""
+    count = ceil(length / window)
+    return [round(index * (length - window) / max(1, count - 1)) for index in range(count)]
 
 
 def _integer(below: int, rng: Generator) -> int:

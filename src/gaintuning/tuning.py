@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 from typing import TypeAlias
 
 import torch
@@ -10,11 +9,12 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from gaintuning._types import Denoiser, Images, Objective, Progress
+from gaintuning.descent import ConfirmedAdam
 from gaintuning.fused import fuse
 from gaintuning.gains import channel_gains, fold, free_parameters, gains_by_layer
-from gaintuning.hardware import has_bfloat16_units
+from gaintuning.hardware import freed_memory_kept, has_bfloat16_units
 from gaintuning.layout import lay_out_images, lay_out_network
-from gaintuning.patches import random_crops
+from gaintuning.patches import every_part, random_crops
 
 Parameters: TypeAlias = Callable[[nn.Module], nn.Module]
 
@@ -27,60 +27,33 @@ JUDGED_CROP = 256
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to tune.
+    """How long to tune, and how fast at first.
 
-    A round is a one-cycle of Adam on random crops. An image like those that the network was
-    trained on needs one, and a gentle one, since the noise of its gradients does harm sooner.
-    Where a round lowered the risk on the whole image by more than `worthwhile`, much was out of
-    place, and another round follows, faster.
+    Where a round lowered the risk by more than `worthwhile`, another follows.
 
     Parameters
     ----------
-    steps : number of steps in a round, at most.
-    evaluations : how many layers a round evaluates at most: a deep network gets fewer steps, and
-        takes about as long as a shallow one.
-    passes : how often a round sees each pixel at most: a small image gets fewer steps, since
-        seen more often its own noise would be learned.
-    crop : side of the random crops in pixels.
-    crops : number of crops in a step.
-    rate : peak of Adam's rate, times the number of free parameters. Adam moves each of them by
-        its rate however noisy its gradient is, so the more there are, the smaller their moves.
-    faster : the rate of the rounds after the first, relative to it.
+    steps : number of steps in a round.
+    pixels : number of pixels in a step. A larger image is seen part by part.
+    rate : of the first steps; from then on `ConfirmedAdam` finds its own.
     rounds : number of rounds at most.
     worthwhile : the part of the risk that a round must have taken away for another to follow;
-        and more than five standard errors.
+        and more than two standard errors.
     """
 
-    steps: int = 220
-    evaluations: int = 4000
-    passes: float = 24.0
-    crop: int = 96
-    crops: int = 1
-    rate: float = 1.2
-    faster: float = 4.0
+    steps: int = 16
+    pixels: int = 256**2
+    rate: float = 0.01
     rounds: int = 4
-    worthwhile: float = 0.05
+    worthwhile: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("steps", "evaluations", "crop", "crops", "rounds"):
+        for name in ("steps", "pixels", "rounds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("passes", "rate", "faster", "worthwhile"):
+        for name in ("rate", "worthwhile"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-
-    def steps_for(self, noisy: Images, layers: int) -> int:
-        """Steps in a round on these images, of a network with so many layers to tune.
-
-        Examples
-        --------
-        >>> Schedule().steps_for(torch.zeros(1, 1, 512, 512), layers=20)
-        200
-        """
-        side = min(self.crop, *noisy.shape[-2:])
-        pixels = noisy[:, 0].numel()
-        passes = ceil(self.passes * pixels / (self.crops * side**2))
-        return int(min(self.steps, ceil(self.evaluations / layers), passes))
 
 
 @dataclass(frozen=True)
@@ -123,6 +96,7 @@ class Tuned:
     losses: list[float]
 
 
+@freed_memory_kept()
 def tune(
     network: nn.Module,
     noisy: Images,
@@ -162,22 +136,21 @@ def tune(
     free = lay_out_network(parameters(network))
     pretrained = lay_out_network(fold(network))
     moving, judged = fuse_for(free, noisy)
-    rate = schedule.rate / sum(parameter.numel() for parameter in free_parameters(free))
+    descent = ConfirmedAdam(free_parameters(free), schedule.rate)
+    parts = every_part(noisy, schedule.pixels, rng)
     # The whole image is judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
     at_first = pixel_losses(judged, noisy, judge, seed)
     kept, kept_losses = pretrained, at_first
     losses: list[Tensor] = []
     for done in range(schedule.rounds):
-        losses += tune_round(
-            moving,
-            noisy,
-            objective,
-            schedule,
-            rate * (schedule.faster if done else 1.0),
-            rng,
-            stage_of(progress, done, schedule.rounds),
-        )
+        told = stage_of(progress, done, schedule.rounds)
+        for step in range(schedule.steps):
+            loss = objective(moving, lay_out_images(next(parts)), rng).mean()
+            losses.append(gradient_step(loss, descent))
+            if told:
+                told(step + 1, schedule.steps)
+        descent.settle()
         found_losses = pixel_losses(judged, noisy, judge, seed)
         fall = compare(kept_losses, found_losses)
         if fall.fell or done == 0:
@@ -185,7 +158,7 @@ def tune(
         if not fall.fell:
             break
         kept, kept_losses = fold(free), found_losses
-        much = max(schedule.worthwhile * abs(fall.before), 5 * fall.standard_error)
+        much = max(schedule.worthwhile * abs(fall.before), 2 * fall.standard_error)
         if fall.before - fall.after < much:
             break
     risk = compare(at_first, last_losses)
@@ -200,32 +173,13 @@ def fuse_for(free: nn.Module, noisy: Images) -> tuple[nn.Module, nn.Module]:
     return fuse(free, example, torch.bfloat16) if fast else judged, judged
 
 
-def tune_round(
-    free: nn.Module,
-    noisy: Images,
-    objective: Objective,
-    schedule: Schedule,
-    rate: float,
-    rng: Generator,
-    progress: Progress | None = None,
-) -> list[Tensor]:
-    """One cycle of Adam on random crops moves the free parameters; the loss of each step."""
-    parameters = free_parameters(free)
-    steps = schedule.steps_for(noisy, len(parameters))
-    optimizer = torch.optim.Adam(parameters, lr=rate)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    losses = []
-    for step in range(steps):
-        crops = lay_out_images(random_crops(noisy, schedule.crop, schedule.crops, rng))
-        loss = objective(free, crops, rng).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        cycle.step()
-        losses.append(loss.detach())
-        if progress:
-            progress(step + 1, steps)
-    return losses
+def gradient_step(loss: Tensor, descent: ConfirmedAdam) -> Tensor:
+    """Move the parameters downhill; the loss, without its graph."""
+    for parameter in descent.parameters:
+        parameter.grad = None
+    loss.backward()  # type: ignore[no-untyped-call]
+    descent.step()
+    return loss.detach()
 
 
 @torch.inference_mode()

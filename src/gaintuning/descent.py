@@ -1,0 +1,109 @@
+"""Adam that asks of each gradient whether it confirms those before it."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+MOMENTUM = 0.8
+MEMORY = 0.9
+WARMUP = 4
+AVERAGING = 0.7
+
+ENOUGH = 0.3
+"""With this part of the momentum confirmed, the rate stays as it is."""
+
+GROWTH = 0.25
+LARGEST_RATE = 0.05
+SMALLEST = 1e-12
+
+
+class ConfirmedAdam:
+    """Adam (Kingma & Ba 2015) whose steps are as long as its gradients are certain.
+
+    The gradient of an unsupervised loss is hardly noise where a network is far from what an image
+    needs, and mostly noise where it is near. With m the running mean of the gradients g, v the mean
+    of their squares, and <a, b> = sum(a b / v),
+
+        confirmed = sum_t <g_t, m_(t-1)> / sum_t <m_(t-1), m_(t-1)>
+
+    over the last steps is the part of m that is not noise, since the noise of g_t is its own. A
+    step is `rate * confirmed * m / sqrt(v)`. The rate grows while much is confirmed, and falls once
+    little is: the minimum is near then, or was passed. The result is the running mean of the
+    parameters, which wanders less than they do.
+
+    All numbers stay tensors, so that nothing here waits for a device.
+
+    Parameters
+    ----------
+    parameters : what to move, in place.
+    rate : of the first steps, for gains. A tensor of filters moves by less: in proportion to the
+        size of its numbers, and to one over the root of how many make a filter.
+
+    Examples
+    --------
+    >>> position = nn.Parameter(torch.ones(50))
+    >>> descent = ConfirmedAdam([position], rate=0.02)
+    >>> for _ in range(60):
+    ...     position.grad = position.detach() - 0.8
+    ...     descent.step()
+    >>> descent.settle()
+    >>> bool((position - 0.8).abs().max() < 0.02)
+    True
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], rate: float) -> None:
+        self.parameters = parameters
+        self.average = self._positions()
+        self.scale = torch.cat([_scale(each).expand(each.numel()) for each in parameters])
+        self.mean = torch.zeros_like(self.average)
+        self.square = torch.zeros_like(self.average)
+        self.rate = self.average.new_tensor(rate)
+        self.confirmed = self.possible = self.average.new_zeros(())
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move the parameters by their gradients."""
+        gradient = torch.cat([cast(Tensor, each.grad).flatten() for each in self.parameters])
+        self.steps += 1
+        self.square.lerp_(gradient.square(), 1 / self.steps)
+        part = self._confirm(gradient)
+        self.mean.lerp_(gradient, 1 - MOMENTUM)
+        if self.steps > WARMUP:
+            self.rate = (self.rate * torch.exp(GROWTH * (part - ENOUGH))).clamp(max=LARGEST_RATE)
+        length = self.rate * part * min(1.0, self.steps / WARMUP)
+        positions = self._positions()
+        positions -= length * self.scale * self.mean / (self.square.sqrt() + SMALLEST)
+        self._move_to(positions)
+        self.average.lerp_(positions, 1 - AVERAGING)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Move the parameters to their running mean."""
+        self._move_to(self.average)
+
+    def _confirm(self, gradient: Tensor) -> Float[Tensor, ""]:
+        """The part of the momentum that the gradients confirm."""
+        weight = 1 / (self.square + SMALLEST**2)
+        self.confirmed = MEMORY * self.confirmed + (weight * gradient * self.mean).sum()
+        self.possible = MEMORY * self.possible + (weight * self.mean.square()).sum()
+        # As if the momentum had once been noise alone: nothing is believed at first sight.
+        noise = len(gradient) * (1 - MOMENTUM) / (1 + MOMENTUM)
+        return (self.confirmed / (self.possible + noise)).clamp(0, 1)
+
+    def _positions(self) -> Float[Tensor, " n"]:
+        return torch.cat([each.detach().flatten() for each in self.parameters])
+
+    def _move_to(self, positions: Float[Tensor, " n"]) -> None:
+        sizes = [each.numel() for each in self.parameters]
+        for each, values in zip(self.parameters, positions.split(sizes), strict=True):
+            each.copy_(values.view_as(each))
+
+
+def _scale(parameter: nn.Parameter) -> Tensor:
+    """How far one number may move for a gain's 1: not at all the same for a filter's."""
+    size = parameter.detach().square().mean().sqrt().clamp(min=1e-3)
+    return size / (parameter.numel() / len(parameter)) ** 0.5
