@@ -4,9 +4,10 @@ python benchmarks/adapt.py NETWORK IMAGES [--sigma 30 80] [--count 12] [--output
 
 The reference is 100 steps of Adam at 1e-3 on the whole image, by plain autograd through filters
 times gains. Its gradients are those of the package (tests/test_fused.py), so its path is followed
-by the faster of the two and each of its steps is charged with the seconds of a plain one, which is
-timed on each image, in turn with a fused one. The package is run whole, from the noisy image to the
-decision, with several numbers of steps. NETWORK is a name or file, IMAGES a folder of clean images.
+with the package's step and each of its steps is charged with the seconds of a plain one, timed on
+each image. The package is run whole, from the noisy image to the decision, once with one round of
+each of several numbers of steps and once as it comes. NETWORK is a name or file, IMAGES a folder of
+clean images.
 """
 
 import argparse
@@ -26,15 +27,14 @@ from set12 import read_images, score
 
 from gaintuning import zoo
 from gaintuning.denoising import choose_objective
-from gaintuning.fused import fuse
 from gaintuning.gains import channel_gains, fold, free_parameters
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.noise import Gaussian
 from gaintuning.objectives import Sure
-from gaintuning.tuning import Schedule, tune
+from gaintuning.tuning import Schedule, fuse_for, tune
 
-STEPS = (50, 100, 200)
-"""Of a round of the package; the last is its default for a network of twenty layers."""
+STEPS = (4, 8, 12, 16)
+"""Of the only round; the last is the length of one by default."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def main() -> None:
     images = list(read_images(arguments.images, arguments.quick).values())[: arguments.count]
     network = zoo.load(arguments.network)[0]
     reference_steps = 4 if arguments.quick else 100
-    steps = (2, 4) if arguments.quick else STEPS
+    schedules = [Schedule(steps=each, rounds=1) for each in ((2, 4) if arguments.quick else STEPS)]
+    if not arguments.quick:
+        schedules.append(Schedule())
     curves = {}
     for sigma in arguments.sigma:
         noise = Gaussian(sigma / 255)
@@ -67,7 +69,7 @@ def main() -> None:
         ]
         reference = [follow(network, *pair, noise.sigma, reference_steps) for pair in pairs]
         ours = [
-            [adapt(network, *pair, noise, Schedule(steps=each)) for pair in pairs] for each in steps
+            [adapt(network, *pair, noise, schedule) for pair in pairs] for schedule in schedules
         ]
         curves[sigma] = mean(reference), mean([join(points) for points in zip(*ours, strict=True)])
         tell(sigma, *curves[sigma])
@@ -79,7 +81,7 @@ def follow(network: nn.Module, clean: Tensor, noisy: Tensor, sigma: float, steps
     """The reference, step by step."""
     before = score(network, noisy, clean)
     free = lay_out_network(channel_gains(network))
-    fused = fuse(free, noisy[..., :64, :64])
+    fused, _ = fuse_for(free, noisy)
     objective, parameters = Sure(sigma), free_parameters(free)
     optimizer = torch.optim.Adam(parameters, lr=1e-3)
     rng = Generator().manual_seed(0)

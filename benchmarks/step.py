@@ -5,10 +5,11 @@ python benchmarks/step.py [--size 256] [--repeats 5] [--output FOLDER] [--quick]
 A step is SURE forward and backward on one image. `plain` is autograd through filters times gains,
 as the method is written down: stored channels first, batch normalisation by itself. `fused` is
 the package's step in float32, `fused bfloat16` what it does where the machine has units for it.
-All take turns in one process; the table has medians. The rate counts the multiplications and
-additions of the convolutions, forward and of the gradient in their input, and stands beside that of
-a bare 64-64 3 x 3 convolution. Memory is the growth of the largest resident size, each side in a
-process of its own.
+All take turns in one process, each twice, of which the second is timed; the table has medians. The
+fused sides keep freed memory, as `tune` does. The rate counts the multiplications and additions of
+the convolutions, forward and of the gradient in their input, and stands beside that of a bare 64-64
+3 x 3 convolution, channels last, in float32 and in the step's own dtype. Memory is the growth of
+the largest resident size, each side in a process of its own.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
 
@@ -25,7 +27,7 @@ from torch import Generator, Tensor, nn
 
 from gaintuning.fused import fuse
 from gaintuning.gains import channel_gains, free_parameters
-from gaintuning.hardware import has_bfloat16_units
+from gaintuning.hardware import freed_memory_kept, has_bfloat16_units
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.networks import DnCNN, UNet
 from gaintuning.objectives import Sure
@@ -78,9 +80,9 @@ def step_of(name: str, side: str, size: int) -> Callable[[], object]:
     return step
 
 
-def bare_convolution(size: int) -> Callable[[], object]:
-    layer = lay_out_network(nn.Conv2d(64, 64, 3, padding=1, bias=False))
-    features = lay_out_images(torch.rand(2, 64, size, size))
+def bare_convolution(size: int, dtype: torch.dtype) -> Callable[[], object]:
+    layer = lay_out_network(nn.Conv2d(64, 64, 3, padding=1, bias=False).to(dtype))
+    features = lay_out_images(torch.rand(2, 64, size, size, dtype=dtype))
 
     def forward() -> Tensor:
         with torch.inference_mode():
@@ -89,18 +91,27 @@ def bare_convolution(size: int) -> Callable[[], object]:
     return forward
 
 
+def seconds_of(step: Callable[[], object], keep: bool) -> float:
+    """Of the second of two calls."""
+    with freed_memory_kept() if keep else nullcontext():
+        step()
+        start = perf_counter()
+        step()
+        return perf_counter() - start
+
+
 def measure(name: str, sides: list[str], size: int, repeats: int) -> list[dict[str, object]]:
     steps = {side: step_of(name, side, size) for side in sides}
-    bare = bare_convolution(size)
-    seconds: dict[str, list[float]] = {side: [] for side in [*sides, "bare"]}
-    for turn in range(repeats + 1):
-        for side, step in [*steps.items(), ("bare", bare)]:
-            start = perf_counter()
-            step()
-            if turn:  # the first is to warm up
-                seconds[side].append(perf_counter() - start)
-    median = {side: statistics.median(times) for side, times in seconds.items()}
-    bare_rate = 2 * 9 * 64 * 64 * 2 * size**2 / median["bare"]
+    dtypes = {SIDES[side] or torch.float32 for side in sides}
+    bare = {dtype: bare_convolution(size, dtype) for dtype in dtypes}
+    seconds: dict[object, list[float]] = {key: [] for key in [*steps, *bare]}
+    for _ in range(repeats):
+        for side, step in steps.items():
+            seconds[side].append(seconds_of(step, keep=side != "plain"))
+        for dtype, convolution in bare.items():
+            seconds[dtype].append(seconds_of(convolution, keep=True))
+    median = {key: statistics.median(times) for key, times in seconds.items()}
+    bare_work = 2 * 9 * 64 * 64 * 2 * size**2
     work = 2 * 2 * operations(NETWORKS[name](), size)  # forward and backward, of two images
     return [
         {
@@ -109,7 +120,8 @@ def measure(name: str, sides: list[str], size: int, repeats: int) -> list[dict[s
             "seconds": median[side],
             "faster": median["plain"] / median[side],
             "rate": work / median[side] / 1e9,
-            "share": work / median[side] / bare_rate,
+            "of float32": work / median[side] / (bare_work / median[torch.float32]),
+            "of its own": work / median[side] / (bare_work / median[SIDES[side] or torch.float32]),
             "memory": measured_memory(name, side, size),
         }
         for side in sides
@@ -145,7 +157,8 @@ def memory(name: str, side: str, size: int) -> float:
     step = step_of(name, side, size)
     Path("/proc/self/clear_refs").write_text("5")  # the largest is now the present one
     before = largest_resident()
-    step()
+    with freed_memory_kept() if side != "plain" else nullcontext():
+        step()
     return largest_resident() - before
 
 
@@ -157,13 +170,15 @@ def largest_resident() -> float:
 
 def table(rows: list[dict[str, object]]) -> str:
     lines = [
-        "| network | step | s | times as fast | GFLOP/s | of the bare convolution | MiB |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| network | step | s | times as fast | GFLOP/s | of a bare convolution's, float32 | "
+        "of its own dtype | MiB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         lines.append(
             f"| {row['network']} | {row['side']} | {row['seconds']:.3f} | {row['faster']:.2f} | "
-            f"{row['rate']:.0f} | {100 * row['share']:.0f} % | {row['memory']:.0f} |"
+            f"{row['rate']:.0f} | {100 * row['of float32']:.0f} % | "
+            f"{100 * row['of its own']:.0f} % | {row['memory']:.0f} |"
         )
     return "\n".join(lines)
 

@@ -17,6 +17,7 @@ from set12 import read_images, read_rows, score, write_rows
 from torch import Tensor, nn
 
 from gaintuning import zoo
+from gaintuning.layout import lay_out_network
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
 from gaintuning.pretraining import fingerprint
@@ -59,8 +60,8 @@ def main() -> None:
 
 def load(name: str, published: Path | None) -> nn.Module:
     if published and name in FILES:
-        return load_network(published / FILES[name][0])[0]
-    return zoo.load(name)[0]
+        return lay_out_network(load_network(published / FILES[name][0])[0])
+    return lay_out_network(zoo.load(name)[0])
 
 
 def mean_psnr(network: nn.Module, images: list[Tensor], sigma: int) -> float:

@@ -25,6 +25,8 @@ RUNS = [
     ("bfcnn", 30, "none"),
     ("dncnn-piecewise", 30, "none"),
     ("dncnn-piecewise", 30, "sure"),
+    ("bfcnn-piecewise", 30, "none"),
+    ("bfcnn-piecewise", 30, "sure"),
 ]
 
 

@@ -16,7 +16,7 @@ ENOUGH = 0.3
 """With this part of the momentum confirmed, the rate stays as it is."""
 
 GROWTH = 0.25
-LARGEST_RATE = 0.05
+LARGEST_GROWTH = 5.0
 SMALLEST = 1e-12
 
 
@@ -61,6 +61,7 @@ class ConfirmedAdam:
         self.mean = torch.zeros_like(self.average)
         self.square = torch.zeros_like(self.average)
         self.rate = self.average.new_tensor(rate)
+        self.largest_rate = LARGEST_GROWTH * rate
         self.confirmed = self.possible = self.average.new_zeros(())
         self.steps = 0
 
@@ -73,7 +74,8 @@ class ConfirmedAdam:
         part = self._confirm(gradient)
         self.mean.lerp_(gradient, 1 - MOMENTUM)
         if self.steps > WARMUP:
-            self.rate = (self.rate * torch.exp(GROWTH * (part - ENOUGH))).clamp(max=LARGEST_RATE)
+            grown = self.rate * torch.exp(GROWTH * (part - ENOUGH))
+            self.rate = grown.clamp(max=self.largest_rate)
         length = self.rate * part * min(1.0, self.steps / WARMUP)
         positions = self._positions()
         positions -= length * self.scale * self.mean / (self.square.sqrt() + SMALLEST)
@@ -106,4 +108,5 @@ class ConfirmedAdam:
 def _scale(parameter: nn.Parameter) -> Tensor:
     """How far one number may move for a gain's 1: not at all the same for a filter's."""
     size = parameter.detach().square().mean().sqrt().clamp(min=1e-3)
-    return size / (parameter.numel() / len(parameter)) ** 0.5
+    in_a_filter: float = (parameter.numel() / len(parameter)) ** 0.5
+    return size / in_a_filter

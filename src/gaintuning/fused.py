@@ -19,7 +19,7 @@ from gaintuning._types import Images
 from gaintuning.gains import CONVOLUTIONS, Convolution, Gained, per_filter
 
 SMALLEST_GAIN = 1e-3
-"""With a gain nearer to zero the plain network is used, since its gradient is divided by it."""
+"""With a gain nearer to zero the plain network is used, since the gradient is divided by it."""
 
 
 def fuse(free: nn.Module, example: Images, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -77,9 +77,13 @@ class Fused(nn.Module):
         self.traced.delete_all_unused_submodules()
 
     def forward(self, images: Tensor) -> Tensor:
-        smallest = torch.cat([gain.detach() for gain in self.gains]).abs().min()
-        network = self.traced if smallest > SMALLEST_GAIN else self._plain[0]
+        network = self._plain[0] if self._needs_plain() else self.traced
         return cast(Tensor, network(images))
+
+    def _needs_plain(self) -> bool:
+        gains = torch.cat([gain.detach() for gain in self.gains])
+        # To ask a GPU would wait for it; there the gradient is bounded instead, see `_Group`.
+        return gains.device.type == "cpu" and bool(gains.abs().min() <= SMALLEST_GAIN)
 
 
 class FusedConvolution(nn.Module):
@@ -187,7 +191,8 @@ class _Group(Function):
                 [True, False, False],
             )
             in_features = in_features.to(ctx.dtype)
-        return in_features, in_gain / gain, None
+        bounded = torch.where(gain.abs() > SMALLEST_GAIN, gain, SMALLEST_GAIN)
+        return in_features, in_gain / bounded, None
 
 
 def _clear_negative(values: Tensor) -> None:

@@ -40,8 +40,7 @@ def freed_memory_kept() -> Iterator[None]:
     >>> total
     3000.0
     """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if not hasattr(libc, "mallopt"):
+    if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         yield
         return
     libc.mallopt(M_MMAP_MAX, 0)

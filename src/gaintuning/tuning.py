@@ -29,16 +29,17 @@ JUDGED_CROP = 256
 class Schedule:
     """How long to tune, and how fast at first.
 
-    Where a round lowered the risk by more than `worthwhile`, another follows.
+    An image like those that the network was trained on needs one round. Where much was out of
+    place, a round lowers the risk by more than `worthwhile`, and another follows.
 
     Parameters
     ----------
     steps : number of steps in a round.
-    pixels : number of pixels in a step. A larger image is seen part by part.
+    pixels : number of pixels in a step. A larger image is seen part by part, each once before any
+        comes again.
     rate : of the first steps; from then on `ConfirmedAdam` finds its own.
     rounds : number of rounds at most.
-    worthwhile : the part of the risk that a round must have taken away for another to follow;
-        and more than two standard errors.
+    worthwhile : the part of the risk that a round must have taken away for another to follow.
     """
 
     steps: int = 16
@@ -54,6 +55,25 @@ class Schedule:
         for name in ("rate", "worthwhile"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+
+    def rate_for(self, noisy: Images) -> float:
+        """A slower one for few pixels, of which less can be learned.
+
+        Examples
+        --------
+        >>> Schedule(rate=0.01).rate_for(torch.zeros(1, 1, 64, 64))
+        0.00125
+        """
+        part: float = min(1.0, noisy[:, 0].numel() / 256**2) ** 0.75
+        return self.rate * part
+
+    def goes_on_after(self, fall: "Risk", noisy: Images) -> bool:
+        """Whether a round brought so much that another may bring something.
+
+        Of few pixels it must be more, since the risk also falls where their noise is fitted.
+        """
+        part = self.worthwhile * max(1.0, 256**2 / noisy[:, 0].numel())
+        return fall.before - fall.after > max(part * abs(fall.before), 2 * fall.standard_error)
 
 
 @dataclass(frozen=True)
@@ -86,7 +106,7 @@ class Tuned:
     accepted : whether the risk on the whole image fell by more than its standard error.
     risk : the judge on the image, before tuning and with the best that was found.
     gains : the gains that were found, by the name of their layer, accepted or not.
-    losses : the objective on the crops, step by step.
+    losses : the objective on the pixels of each step.
     """
 
     network: nn.Module
@@ -136,7 +156,7 @@ def tune(
     free = lay_out_network(parameters(network))
     pretrained = lay_out_network(fold(network))
     moving, judged = fuse_for(free, noisy)
-    descent = ConfirmedAdam(free_parameters(free), schedule.rate)
+    descent = ConfirmedAdam(free_parameters(free), schedule.rate_for(noisy))
     parts = every_part(noisy, schedule.pixels, rng)
     # The whole image is judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
@@ -158,8 +178,7 @@ def tune(
         if not fall.fell:
             break
         kept, kept_losses = fold(free), found_losses
-        much = max(schedule.worthwhile * abs(fall.before), 2 * fall.standard_error)
-        if fall.before - fall.after < much:
+        if not schedule.goes_on_after(fall, noisy):
             break
     risk = compare(at_first, last_losses)
     return Tuned(kept, kept is not pretrained, risk, gains, torch.stack(losses).tolist())
@@ -177,7 +196,7 @@ def gradient_step(loss: Tensor, descent: ConfirmedAdam) -> Tensor:
     """Move the parameters downhill; the loss, without its graph."""
     for parameter in descent.parameters:
         parameter.grad = None
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     descent.step()
     return loss.detach()
 

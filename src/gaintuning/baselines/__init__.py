@@ -1,0 +1,1 @@
+"""Methods of others that need one noisy image and no training set, to compare with."""
