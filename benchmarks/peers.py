@@ -19,6 +19,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias
@@ -168,7 +169,7 @@ def table(scores: dict[str, list[Score]]) -> str:
         megapixels = sum(score.pixels for score in of_method) / 1e6
         lines.append(
             f"| {name} | {mean_psnr(of_method):.2f} | {gained:+.2f} | "
-            f"{median_seconds(of_method):.2f} | "
+            f"{median_seconds(of_method):.3g} | "
             f"{sum(score.seconds for score in of_method) / megapixels:.1f} |"
         )
     return "\n".join(lines)
@@ -185,15 +186,15 @@ def median_seconds(scores: list[Score]) -> float:
 def draw(scores: dict[str, list[Score]], sigma: int, path: Path) -> None:
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
-    for name, of_method in scores.items():
+    # Some points lie close together, so that names beside them would overlap.
+    for (name, of_method), marker in zip(scores.items(), cycle("os^vDPX<>"), strict=False):
         color = "#0b6cb8" if name.startswith(NETWORKS) else "#8b97a3"
-        point = median_seconds(of_method), mean_psnr(of_method)
-        axes.plot(*point, "o", color=color)
-        axes.annotate(name, point, (5, 3), textcoords="offset points", fontsize=8, color=color)
+        seconds, quality = median_seconds(of_method), mean_psnr(of_method)
+        axes.plot(seconds, quality, marker, color=color, label=name)
     axes.set(xscale="log", xlabel="seconds an image, median", ylabel="PSNR, dB, mean")
     axes.set_title(f"sigma {sigma}")
-    axes.margins(x=0.25, y=0.1)
     axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.savefig(path)
 
 

@@ -84,6 +84,8 @@ def test_a_network_of_flat_scenes_smooths_natural_images_and_tuning_mends_it() -
     assert len(natural) == len(flat) == 12
     assert flat.mean() <= natural.mean() - 0.8
     before, after = scores("dncnn-piecewise", 30, "sure", "piecewise").T
+    assert len(before) == 12
+    assert (after - before).mean() >= 1.0
     assert (after - before).min() > 0.4
 
 
