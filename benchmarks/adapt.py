@@ -85,15 +85,15 @@ def follow(network: nn.Module, clean: Tensor, noisy: Tensor, sigma: float, steps
     objective, parameters = Sure(sigma), free_parameters(free)
     optimizer = torch.optim.Adam(parameters, lr=1e-3)
     rng = Generator().manual_seed(0)
-    gained = [0.0]
+    marks, gained = [0], [0.0]
     for done in range(1, steps + 1):
         optimizer.zero_grad()
         objective(fused, lay_out_images(noisy), rng).mean().backward()
         optimizer.step()
         if done % 10 == 0 or done == steps:
+            marks.append(done)
             gained.append(score(fold(free), noisy, clean) - before)
     each = plain_seconds(network, noisy, objective)
-    marks = [0, *(done for done in range(1, steps + 1) if done % 10 == 0 or done == steps)]
     return Curve([each * done for done in marks], gained)
 
 

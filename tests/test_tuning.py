@@ -88,7 +88,7 @@ def test_more_rounds_follow_only_where_the_last_one_brought_much() -> None:
     rng = Generator()
     long = tune(far, noisy, Sure(SIGMA), schedule=schedule, rng=rng.manual_seed(0))
     short = tune(near, noisy, Sure(SIGMA), schedule=schedule, rng=rng.manual_seed(0))
-    assert len(long.losses) >= 40
+    assert len(long.losses) == 60
     assert len(short.losses) == 20
 
 
@@ -202,6 +202,16 @@ def test_a_risk_must_fall_by_more_than_its_standard_error() -> None:
     assert not Risk(1.0, 2.0, 0.5).fell
     assert not Risk(2.0, 1.0, float("inf")).fell
     assert not Risk(float("nan"), 1.0, 0.5).fell
+
+
+def test_few_pixels_are_tuned_on_slowly_and_must_bring_more_for_another_round() -> None:
+    schedule = Schedule(rate=0.01, worthwhile=0.02)
+    small, large = torch.zeros(1, 1, 64, 64), torch.zeros(4, 1, 300, 300)
+    assert schedule.rate_for(small) < schedule.rate_for(large) == 0.01
+    fall = Risk(1.0, 0.9, 0.01)
+    assert schedule.goes_on_after(fall, large)
+    assert not schedule.goes_on_after(fall, small)
+    assert not schedule.goes_on_after(Risk(1.0, 0.9, 0.06), large)
 
 
 def test_progress_counts_every_step() -> None:

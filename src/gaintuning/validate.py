@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gaintuning._types import Images
+
 AXES = "TZCYXS"
 SMALLEST_TO_TUNE = 32
 """Side in pixels of the smallest image that has enough to tune from."""
@@ -116,3 +118,15 @@ def check_blind(network: nn.Module, channels: int) -> bool:
         moved = (network(image) - network(changed))[..., 31, 33].abs().max()
     # Not exactly zero: fast convolutions on a GPU spread rounding errors over neighbours.
     return bool(moved < 1e-6)
+
+
+def check_single_image(images: Images, smallest: int, purpose: str) -> None:
+    """Raise unless this is one image whose sides are at least `smallest`, and say for what."""
+    n, _, height, width = images.shape
+    if n != 1:
+        raise ValueError(f"one image is denoised at a time, got {n}; give them one by one")
+    if min(height, width) < smallest:
+        raise ValueError(
+            f"an image of {height} x {width} pixels is too small {purpose}: at least "
+            f"{smallest} x {smallest} are needed; give a larger region"
+        )

@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, max_pool2d, pad
 
 from gaintuning._types import Images
+from gaintuning.validate import check_single_image
 
 DROPPED = 0.3
 """Part of the pixels that is dropped, and of the decoder's features."""
@@ -50,7 +51,7 @@ def denoise_self2self(
     >>> denoise_self2self(noisy, steps=2, predictions=2, rng=rng).shape
     torch.Size([1, 1, 32, 32])
     """
-    check_image(noisy)
+    check_single_image(noisy, SMALLEST, "for a network that halves it five times")
     # Layers draw their first weights and what they drop from the global generator alone.
     with torch.random.fork_rng():
         torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
@@ -63,17 +64,6 @@ def denoise_self2self(
             loss_of_dropped(network(image, seen), image, seen).backward()
             optimizer.step()
         return mean_prediction(network, noisy, predictions, rng)
-
-
-def check_image(noisy: Images) -> None:
-    n, _, height, width = noisy.shape
-    if n != 1:
-        raise ValueError(f"one image is denoised at a time, got {n}; give them one by one")
-    if min(height, width) < SMALLEST:
-        raise ValueError(
-            f"an image of {height} x {width} pixels is too small for a network that halves it five "
-            f"times: at least {SMALLEST} x {SMALLEST} are needed; give a larger region"
-        )
 
 
 def random_axes(rng: Generator) -> list[int]:

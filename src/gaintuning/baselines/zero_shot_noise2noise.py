@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import mse_loss
 
 from gaintuning._types import Denoiser, Images
+from gaintuning.validate import check_single_image
 
 Half: TypeAlias = Float[Tensor, "n c half_h half_w"]
 
@@ -47,7 +48,7 @@ def denoise_zero_shot_noise2noise(noisy: Images, *, steps: int = 2000, rng: Gene
     >>> denoise_zero_shot_noise2noise(noisy, steps=3, rng=rng).shape
     torch.Size([1, 1, 32, 32])
     """
-    check_image(noisy)
+    check_single_image(noisy, SMALLEST, "to learn from")
     network = noise_network(noisy.shape[1], rng).to(noisy)
 
     def denoiser(images: Tensor) -> Tensor:
@@ -63,17 +64,6 @@ def denoise_zero_shot_noise2noise(noisy: Images, *, steps: int = 2000, rng: Gene
         rates.step()
     with torch.no_grad():
         return denoiser(noisy)
-
-
-def check_image(noisy: Images) -> None:
-    n, _, height, width = noisy.shape
-    if n != 1:
-        raise ValueError(f"one image is denoised at a time, got {n}; give them one by one")
-    if min(height, width) < SMALLEST:
-        raise ValueError(
-            f"an image of {height} x {width} pixels is too small to learn from: at least "
-            f"{SMALLEST} x {SMALLEST} are needed; give a larger region"
-        )
 
 
 def noise_network(channels: int, rng: Generator) -> nn.Module:
