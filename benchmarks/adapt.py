@@ -26,7 +26,7 @@ sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 from set12 import read_images, score
 
 from gaintuning import zoo
-from gaintuning.denoising import choose_objective
+from gaintuning.choosing import choose_objective
 from gaintuning.gains import channel_gains, fold, free_parameters
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.noise import Gaussian
@@ -81,7 +81,7 @@ def follow(network: nn.Module, clean: Tensor, noisy: Tensor, sigma: float, steps
     """The reference, step by step."""
     before = score(network, noisy, clean)
     free = lay_out_network(channel_gains(network))
-    fused, _ = fuse_for(free, noisy)
+    fused = fuse_for(free, noisy)
     objective, parameters = Sure(sigma), free_parameters(free)
     optimizer = torch.optim.Adam(parameters, lr=1e-3)
     rng = Generator().manual_seed(0)
@@ -112,7 +112,7 @@ def adapt(
     network: nn.Module, clean: Tensor, noisy: Tensor, noise: Gaussian, schedule: Schedule
 ) -> tuple[float, float]:
     """Seconds and gain of the package's whole tuning."""
-    _, objective, judge = choose_objective("sure", network, noise, 1)
+    _, objective, judge = choose_objective("sure", network, noise, blind=False)
     rng = Generator().manual_seed(0)
     start = perf_counter()
     tuned = tune(network, noisy, objective, judge=judge, schedule=schedule, rng=rng)

@@ -17,7 +17,8 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from gaintuning.denoising import choose_objective, run
+from gaintuning.choosing import choose_objective
+from gaintuning.denoising import run
 from gaintuning.files import read_image
 from gaintuning.metrics import psnr
 from gaintuning.networks.checkpoint import load_network
@@ -88,7 +89,7 @@ def measure(
     after, accepted, start = before, False, perf_counter()
     if objective != "none":
         rng = torch.Generator().manual_seed(seed)
-        _, loss, judge = choose_objective(objective, network, noise, 1)
+        _, loss, judge = choose_objective(objective, network, noise, blind=False)
         tuned = tune(network, noisy, loss, judge=judge, schedule=schedule, rng=rng)
         after, accepted = score(tuned.network, noisy, clean), tuned.accepted
     return {

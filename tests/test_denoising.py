@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from gaintuning import tuning
-from gaintuning.denoising import choose_objective, denoise, estimate_noise
+from gaintuning.choosing import choose_objective
+from gaintuning.denoising import denoise, find_noise
+from gaintuning.judging import pixel_losses
 from gaintuning.networks import BlindSpotNet, UNet
 from gaintuning.noise import Gaussian, Poisson
 from gaintuning.objectives import (
@@ -16,9 +18,8 @@ from gaintuning.objectives import (
     BlindSpotByArchitecture,
     NoiseResampling,
     Recorrupted,
-    Sure,
 )
-from gaintuning.tuning import Schedule, pixel_losses
+from gaintuning.tuning import Schedule
 
 SHORT = Schedule(steps=8, rounds=1)
 SIGMA = 20.0
@@ -192,25 +193,30 @@ def test_alpha_is_left_alone() -> None:
 
 
 def test_the_objective_follows_the_noise_and_the_network() -> None:
-    sees, blind = network(UNet), network(BlindSpotNet)
+    sees, unseeing = network(UNet), network(BlindSpotNet)
     gaussian, poisson = Gaussian(0.1), Poisson(0.1)
 
-    def kind(name: str, module: nn.Module, noise: Gaussian | Poisson) -> type:
-        _, objective, judge = choose_objective(name, module, noise, 1)
-        # The risk that is told must be an estimate of the error at the image's own noise.
-        assert isinstance(judge, Sure if isinstance(objective, Recorrupted) else type(objective))
+    def kind(name: str, noise: Gaussian | Poisson, *, blind: bool = False, stride: int = 1) -> type:
+        module = unseeing if blind else sees
+        _, objective, judge = choose_objective(name, module, noise, blind=blind, stride=stride)
+        # Where the risk itself can be estimated, it decides.
+        assert isinstance(judge, type(objective) if blind or stride > 1 else Recorrupted)
         return type(objective)
 
-    assert kind("auto", sees, gaussian) is Recorrupted
-    assert kind("auto", sees, poisson) is BlindSpot
-    assert kind("auto", blind, gaussian) is BlindSpotByArchitecture
-    assert kind("blind-spot", sees, gaussian) is BlindSpot
-    assert kind("sure", blind, gaussian) is Recorrupted
-    assert kind("noise-resampling", sees, poisson) is NoiseResampling
+    assert kind("auto", gaussian) is Recorrupted
+    assert kind("auto", poisson) is Recorrupted
+    assert kind("auto", gaussian, stride=2) is BlindSpot
+    assert kind("auto", gaussian, blind=True) is BlindSpotByArchitecture
+    assert kind("auto", gaussian, blind=True, stride=2) is BlindSpot
+    assert kind("blind-spot", gaussian) is BlindSpot
+    assert kind("noise-resampling", poisson) is NoiseResampling
+    assert choose_objective("auto", sees, gaussian, blind=False)[0] == "sure"
+    assert choose_objective("auto", sees, poisson, blind=False)[0] == "pure"
+    assert choose_objective("auto", sees, gaussian, blind=False, stride=3)[1].guard == 2
     with pytest.raises(ValueError, match="SURE needs Gaussian noise"):
-        choose_objective("sure", sees, poisson, 1)
+        choose_objective("sure", sees, poisson, blind=False)
     with pytest.raises(ValueError, match="unknown objective"):
-        choose_objective("magic", sees, gaussian, 1)
+        choose_objective("magic", sees, gaussian, blind=False)
 
 
 def test_progress_runs_over_all_channels() -> None:
@@ -230,7 +236,8 @@ def test_progress_runs_over_all_channels() -> None:
 
 
 def test_the_noise_of_a_stack_is_estimated_over_its_planes() -> None:
-    assert estimate_noise(noisy_image(5, 64, 64)).sigma == pytest.approx(SIGMA, rel=0.05)
+    found = find_noise(noisy_image(5, 1, 64, 64), torch.device("cpu"))
+    assert found.noise.sigma == pytest.approx(SIGMA, rel=0.05)
 
 
 @pytest.mark.parametrize(

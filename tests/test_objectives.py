@@ -1,21 +1,28 @@
 """Each loss is what the paper says it is."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from gaintuning._types import Objective
 from gaintuning.divergence import denoise_with_divergence, random_signs
 from gaintuning.gains import channel_gains, free_parameters
 from gaintuning.networks import BlindSpotNet, DnCNN, UNet
-from gaintuning.noise import Gaussian, Poisson
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.objectives import (
     BlindSpot,
     BlindSpotByArchitecture,
+    Neighbor2Neighbor,
     NoiseResampling,
+    Pure,
     Recorrupted,
     Sure,
-    hide_pixels,
+    Thinned,
 )
+from gaintuning.objectives.blind_spot import hide_pixels
+from gaintuning.objectives.neighbors import draw_neighbors, pick
 
 SIGMA = 0.15
 
@@ -64,7 +71,7 @@ def test_recorrupted_is_unbiased_for_the_error_at_its_own_noise(alpha: float) ->
         noisy = Gaussian(SIGMA).sample(clean, rng)
         noisier = Gaussian((1 + alpha**2) ** 0.5 * SIGMA).sample(clean, rng)
         error = (denoiser(noisier) - clean).square().mean()
-        gaps.append(Recorrupted(SIGMA, alpha)(denoiser, noisy, rng).mean() - error)
+        gaps.append(Recorrupted(Gaussian(SIGMA), alpha)(denoiser, noisy, rng).mean() - error)
         errors.append(error)
     gap, error = torch.stack(gaps), torch.stack(errors).mean()
     standard_error = gap.std() / len(gap) ** 0.5
@@ -86,7 +93,9 @@ def test_the_gradient_of_recorrupted_is_less_noisy_than_that_of_sure() -> None:
         draws = torch.stack([gradient(free, objective, noisy, rng) for _ in range(30)])
         return draws.var(0).sum()
 
-    assert noise_of_the_gradient(Recorrupted(SIGMA)) < 0.8 * noise_of_the_gradient(Sure(SIGMA))
+    assert noise_of_the_gradient(Recorrupted(Gaussian(SIGMA))) < 0.8 * noise_of_the_gradient(
+        Sure(SIGMA)
+    )
 
 
 def gradient(
@@ -96,10 +105,119 @@ def gradient(
     return torch.cat(torch.autograd.grad(loss, free_parameters(free)))
 
 
-@pytest.mark.parametrize("settings", [(0.0, 0.3), (-1.0, 0.3), (0.1, 0.0), (0.1, float("nan"))])
-def test_recorrupted_needs_noise(settings: tuple[float, float]) -> None:
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan")])
+def test_recorrupted_must_add_noise(alpha: float) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
-        Recorrupted(*settings)
+        Recorrupted(Gaussian(0.1), alpha)
+
+
+def bias(objective: Objective, noise: Noise, error_at: Noise) -> tuple[Tensor, Tensor]:
+    """Mean of the objective less the error at some noise, and what chance makes of it."""
+    clean, denoiser = clean_image().expand(400, -1, -1, -1), smoothing()
+    rng = Generator().manual_seed(0)
+    errors = (denoiser(error_at.sample(clean, rng)) - clean).square().mean((1, 2, 3))
+    gaps = objective(denoiser, noise.sample(clean, rng), rng).mean((1, 2, 3)) - errors
+    standard_error = gaps.std() / len(gaps) ** 0.5
+    assert standard_error < 0.04 * errors.mean()  # the test has power
+    return gaps.mean(), standard_error
+
+
+@pytest.mark.parametrize("offset", [0.0, -0.3, 0.1])
+@pytest.mark.parametrize("sigma", [0.0, 0.05])
+def test_pure_is_unbiased_for_counts_with_and_without_read_noise(
+    sigma: float, offset: float
+) -> None:
+    gain = 0.01
+    noise = PoissonGaussian(gain, sigma, offset) if sigma else Poisson(gain, offset)
+    gap, chance = bias(Pure(gain, sigma, offset, step=1e-3), noise, noise)
+    assert gap.abs() < 4 * chance
+    for wrong in (
+        Pure(1.25 * gain, sigma, offset, step=1e-3),
+        Pure(gain, sigma + 0.05, offset, step=1e-3),
+        Pure(gain, sigma, offset + 0.3, step=1e-3),
+    ):
+        gap, chance = bias(wrong, noise, noise)
+        assert gap.abs() > 4 * chance
+
+
+def test_pure_without_counts_is_sure() -> None:
+    clean, denoiser = clean_image(), smoothing()
+    noisy = Gaussian(SIGMA).sample(clean, Generator().manual_seed(0))
+    sure = Sure(SIGMA, step=1e-3)(denoiser, noisy, Generator().manual_seed(1))
+    pure = Pure(1e-12, SIGMA, step=1e-3)(denoiser, noisy, Generator().manual_seed(1))
+    torch.testing.assert_close(pure, sure, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5])
+def test_thinned_is_unbiased_for_the_error_at_fewer_counts(alpha: float) -> None:
+    gain, offset = 0.02, -0.2
+    fewer = Poisson(gain / (1 - alpha), offset)
+    gap, chance = bias(Thinned(gain, offset, alpha), Poisson(gain, offset), fewer)
+    assert gap.abs() < 4 * chance
+    gap, chance = bias(Thinned(1.5 * gain, offset, alpha), Poisson(gain, offset), fewer)
+    assert gap.abs() > 4 * chance
+
+
+def test_recorrupted_for_counts_follows_pure() -> None:
+    """Both estimate the error; the one at a noise that is stronger by alpha^2."""
+    noise = Poisson(0.01)
+    gap, chance = bias(Recorrupted(noise, 0.1), noise, noise)
+    assert gap.abs() < 4 * chance + 0.01 * 0.01
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Pure(0.0),
+        lambda: Pure(0.1, -1.0),
+        lambda: Thinned(0.0),
+        lambda: Thinned(0.1, alpha=1.0),
+        lambda: Neighbor2Neighbor(-1.0),
+        lambda: BlindSpot(guard=5),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"got -?\d"):
+        make()
+
+
+def test_neighbors_share_an_edge_and_stand_in_their_cell() -> None:
+    rng = Generator().manual_seed(0)
+    places = torch.arange(10.0 * 12).reshape(1, 1, 10, 12)
+    first, second = draw_neighbors(places, rng)
+    apart = (pick(places, first) - pick(places, second)).abs()
+    assert set(apart.unique().tolist()) == {1.0, 12.0}
+    corner = torch.floor(pick(places, first) / 24) * 24 // 12
+    assert torch.equal(corner, torch.arange(0.0, 10, 2)[:, None].expand(5, 6)[None, None])
+    counts = torch.stack([(first == index).sum() for index in range(4)])
+    assert counts.min() > 0
+
+
+def test_neighbor2neighbor_is_the_error_of_a_noisy_target_on_a_flat_scene() -> None:
+    """Where nothing differs between neighbours, its mean is the error plus the noise's variance."""
+    flat, rng = torch.full((1, 1, 64, 64), 0.5, dtype=torch.float64), Generator().manual_seed(0)
+    flat = flat.expand(200, -1, -1, -1)
+    noisy = Gaussian(SIGMA).sample(flat, rng)
+    losses = Neighbor2Neighbor(weight=0.0)(smoothing(), noisy, rng).mean((1, 2, 3))
+    half = flat[..., ::2, ::2]
+    errors = (smoothing()(Gaussian(SIGMA).sample(half, rng)) - half).square().mean((1, 2, 3))
+    chance = ((losses.var() + errors.var()) / 200).sqrt()
+    assert chance < 0.02 * SIGMA**2
+    assert (losses.mean() - errors.mean() - SIGMA**2).abs() < 4 * chance
+
+
+@pytest.mark.parametrize("guard", [1, 3])
+def test_a_guard_hides_the_surroundings_of_a_scored_pixel(guard: int) -> None:
+    noisy = torch.rand(1, 1, 60, 64, generator=Generator().manual_seed(0))
+    masked, scored = hide_pixels(noisy, 0.2, 5, guard, Generator().manual_seed(1))
+    assert scored.sum() > 5
+    changed = noisy.clone()
+    for _, _, row, column in scored.nonzero().tolist():
+        changed[
+            ..., max(0, row - guard) : row + guard + 1, max(0, column - guard) : column + guard + 1
+        ] += 1
+    again, _ = hide_pixels(changed, 0.2, 5, guard, Generator().manual_seed(1))
+    assert torch.equal(masked, again)
 
 
 def test_a_wrong_sigma_would_be_noticed() -> None:
@@ -139,12 +257,12 @@ def test_the_probe_is_signs() -> None:
 def test_the_prediction_at_a_hidden_pixel_does_not_depend_on_it(shape: tuple[int, ...]) -> None:
     rng = Generator().manual_seed(1)
     noisy = torch.rand(shape, generator=rng)
-    masked, hidden = hide_pixels(noisy, 0.015, 5, Generator().manual_seed(2))
+    masked, hidden = hide_pixels(noisy, 0.015, 5, 0, Generator().manual_seed(2))
     places = (hidden[:, 0] > 0).nonzero()
     assert len(places) > 10
     # Whatever is written into the hidden pixels, the network is shown the same.
     other = torch.where(hidden > 0, torch.rand(shape, generator=rng), noisy)
-    again, _ = hide_pixels(other, 0.015, 5, Generator().manual_seed(2))
+    again, _ = hide_pixels(other, 0.015, 5, 0, Generator().manual_seed(2))
     assert torch.equal(masked, again)
     assert torch.equal(masked[hidden == 0], noisy[hidden == 0])
     # What replaces a pixel stood within five rows and columns of it.
@@ -158,7 +276,7 @@ def test_the_derivative_of_the_masked_prediction_in_its_own_pixel_is_zero() -> N
         torch.manual_seed(0)
         network = UNet().eval()
     noisy = torch.rand(1, 1, 16, 16, generator=Generator().manual_seed(0)).requires_grad_()
-    masked, hidden = hide_pixels(noisy, 0.05, 5, Generator().manual_seed(1))
+    masked, hidden = hide_pixels(noisy, 0.05, 5, 0, Generator().manual_seed(1))
     output = network(masked)
     for _, _, row, column in hidden.nonzero().tolist():
         (gradient,) = torch.autograd.grad(output[0, 0, row, column], noisy, retain_graph=True)
@@ -168,7 +286,7 @@ def test_the_derivative_of_the_masked_prediction_in_its_own_pixel_is_zero() -> N
 
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.45])
 def test_the_mask_hides_the_fraction_asked_for(fraction: float) -> None:
-    _, hidden = hide_pixels(torch.zeros(1, 1, 200, 200), fraction, 5, Generator().manual_seed(0))
+    _, hidden = hide_pixels(torch.zeros(1, 1, 200, 200), fraction, 5, 0, Generator().manual_seed(0))
     assert abs(hidden.mean() - fraction) < 4 * (fraction / 200**2) ** 0.5 + 1e-4
 
 
@@ -255,6 +373,9 @@ def test_objectives_leave_the_image_alone_and_repeat_with_the_generator() -> Non
         BlindSpot(),
         BlindSpotByArchitecture(),
         NoiseResampling(denoiser, Gaussian(SIGMA)),
+        Recorrupted(Gaussian(SIGMA)),
+        Pure(0.01),
+        Thinned(0.01),
     ):
         first = objective(denoiser, noisy, Generator().manual_seed(5))
         second = objective(denoiser, noisy, Generator().manual_seed(5))

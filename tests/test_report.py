@@ -26,24 +26,29 @@ from selenium.webdriver.support.select import Select
 
 from gaintuning.comparison import CROP, LARGEST, RESIDUAL_LIMIT, SIGNED, describe_plane, draw_views
 from gaintuning.denoising import Adaptation, Denoised, denoise
+from gaintuning.judging import Risk
 from gaintuning.networks import DnCNN
 from gaintuning.noise import Gaussian, Poisson
+from gaintuning.noise_estimation import NoiseEstimate
 from gaintuning.report import describe, write_report
 from gaintuning.scaling import IntensityRange
-from gaintuning.tuning import Risk, Schedule
+from gaintuning.trust import ErrorEstimate
+from gaintuning.tuning import Schedule
 
 KEPT = Adaptation(
     IntensityRange(0.0, 255.0),
     Gaussian(20.0),
-    noise_was_estimated=True,
+    NoiseEstimate(Gaussian(20.0), standard_error=0.01),
     objective="sure",
     accepted=True,
     risk=Risk(102.01, 84.64, 1.5),
+    pretrained_error=ErrorEstimate(102.01, 2.0),
+    error=ErrorEstimate(84.64, 2.0),
     gains={"conv1": torch.tensor([0.9, 1.0, 1.1]), "conv2": torch.tensor([1.02])},
     losses=(120.0, 90.0, 100.0, 85.0),
 )
 REJECTED = replace(KEPT, accepted=False, risk=Risk(102.01, 101.5, 1.5))
-UNTUNED = Adaptation(IntensityRange(0.0, 255.0), Gaussian(20.0), noise_was_estimated=False)
+UNTUNED = Adaptation(IntensityRange(0.0, 255.0), Gaussian(20.0))
 
 HALF_A_COLOR = 1.0001 / 256
 """How far the middle of a color's range lies from its ends, in units of a map's limit."""
@@ -152,7 +157,8 @@ def test_with_several_channels_the_headline_counts_them(tmp_path: Path) -> None:
     ]:
         some = (KEPT,) * kept + (REJECTED,) * (3 - kept)
         different = tuple(
-            replace(one, risk=Risk(102.01 + index, 84.64, 1.5)) for index, one in enumerate(some)
+            replace(one, pretrained_error=ErrorEstimate(102.01 + index, 1.5))
+            for index, one in enumerate(some)
         )
         page = page_of(tmp_path, noisy, by_hand(noisy, "CYX", different))
         headline = re.search(r'class="verdict">(.*?)</p>', page)
@@ -249,17 +255,31 @@ def test_where_the_model_has_no_noise_the_residual_is_neutral() -> None:
     assert view.noise_sigma == pytest.approx(4.5**0.5)
 
 
-def test_the_estimated_psnr_is_given_for_sure_alone_and_where_there_is_one() -> None:
+def test_the_estimated_psnr_is_given_with_its_standard_error_where_there_is_one() -> None:
     facts = describe(KEPT).facts
-    assert facts["Estimated PSNR, pre-trained"] == "28.04 dB"  # 10 log10(255^2 / 102.01)
-    assert facts["Estimated PSNR, tuned"] == "28.86 dB"  # 10 log10(255^2 / 84.64)
+    # 10 log10(255^2 / 102.01), and 10 / ln(10) * 2 / 102.01
+    assert facts["Estimated PSNR, pre-trained"] == "28.04 ± 0.09 dB"
+    assert facts["Estimated PSNR, result"] == "28.86 ± 0.10 dB"
     assert facts["Difference, standard error"] == "-17.4 ± 1.5"
     assert facts["Noise"] == "Gaussian, sigma 20 (estimated from the image)"
-    negative = describe(replace(KEPT, risk=Risk(1.0, -0.5, 0.1))).facts
-    assert "not above 0" in negative["Estimated PSNR, tuned"]
-    blind = describe(replace(KEPT, objective="blind-spot")).facts
+    negative = describe(replace(KEPT, error=ErrorEstimate(-0.5, 0.1))).facts
+    assert "not above 0" in negative["Estimated PSNR, result"]
+    blind = describe(replace(KEPT, objective="blind-spot", pretrained_error=None, error=None)).facts
     assert not any("PSNR" in name for name in blind)
     assert blind["Risk of the tuned network"] == "84.64"
+
+
+def test_what_a_user_should_know_is_said(tmp_path: Path) -> None:
+    correlated = NoiseEstimate(Gaussian(20.0), 0.01, stride=2, clipped=0.05)
+    found = replace(KEPT, estimate=correlated, contrast=0.5)
+    remarks = describe(found).remarks
+    words = ("goes together", "5.0% of the pixels are cut off", "0.5 of its contrast")
+    assert all(word in remark for word, remark in zip(words, remarks, strict=True))
+    noisy = noise_of((48, 64))
+    denoised = Denoised(noisy, noisy, "YX", "unet", (found,), 1.0)
+    page = page_of(tmp_path, noisy, denoised)
+    assert page.count("goes together") == 1
+    assert not describe(UNTUNED).remarks
 
 
 def test_a_failure_to_write_leaves_what_was_there(

@@ -158,3 +158,20 @@ def test_spread_covers_all_evenly(count: int, most: int) -> None:
     assert most == 1 or found[-1] == count - 1
     steps = np.diff(found)
     assert not len(steps) or 1 <= steps.min() <= steps.max() <= steps.min() + 1
+
+
+@given(
+    factor=st.floats(1, 20),
+    center=st.floats(0, 1),
+    low=st.floats(-1e3, 1e3),
+    width=st.floats(1, 1e3),
+)
+def test_a_stretched_range_keeps_its_center_and_lowers_the_contrast(
+    factor: float, center: float, low: float, width: float
+) -> None:
+    plain = IntensityRange(low, low + width)
+    wide = plain.stretched(factor, center)
+    assert wide.width == pytest.approx(factor * width, rel=1e-6)
+    pixels = np.array([low, low + center * width, low + width])
+    expected = (plain.to_unit(pixels) - center) / factor + center
+    np.testing.assert_allclose(wide.to_unit(pixels), expected, atol=1e-6)

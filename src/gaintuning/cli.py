@@ -49,7 +49,8 @@ def denoise(
     noise: Annotated[
         str,
         typer.Option(
-            help="auto, gaussian:SIGMA or poisson:GAIN, in the units of the image's intensities."
+            help="auto, gaussian:SIGMA, poisson:GAIN or poisson-gaussian:GAIN,SIGMA, in the units "
+            "of the image's intensities."
         ),
     ] = "auto",
     intensity_range: Annotated[
@@ -62,7 +63,7 @@ def denoise(
         ),
     ] = None,
     objective: Annotated[
-        Literal["auto", "sure", "blind-spot", "noise-resampling"],
+        Literal["auto", "sure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling"],
         typer.Option(help="The loss that tuning minimises."),
     ] = "auto",
     axes: Annotated[

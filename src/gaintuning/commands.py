@@ -10,16 +10,18 @@ from typing import Any
 
 from gaintuning import zoo
 from gaintuning._types import Progress
-from gaintuning.denoising import Array, Denoised, ObjectiveName, denoise, estimate_noise
+from gaintuning.denoising import Array, Denoised, ObjectiveName, denoise, find_noise
 from gaintuning.files import Image, check_output, read_image, write_image
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Noise, parse_noise
+from gaintuning.noise_estimation import NoiseEstimate
 from gaintuning.outputs import check_place
 from gaintuning.planes import split_planes
 from gaintuning.progress import progress_bars
 from gaintuning.report import write_report
 from gaintuning.scaling import find_range
-from gaintuning.validate import check_pixels
+from gaintuning.trust import ErrorEstimate
+from gaintuning.validate import check_pixels, find_device
 
 
 @dataclass(frozen=True)
@@ -168,10 +170,11 @@ def _summary(job: Job, result: Denoised[Array]) -> str:
     for channel, found in enumerate(result.adaptations):
         if len(result.adaptations) > 1:
             lines.append(f"  channel {channel}")
-        given = "estimated" if found.noise_was_estimated else "given"
+        given = "estimated" if found.estimate else "given"
         low, high = found.intensity_range.low, found.intensity_range.high
         lines.append(f"  noise: {found.noise} ({given}), intensities {low:g} to {high:g}")
         lines.append(f"  {found.verdict}")
+        lines.extend(f"  note: {remark}" for remark in found.remarks)
     return "\n".join(lines)
 
 
@@ -188,15 +191,25 @@ def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:
         "channels": [
             {
                 "noise": {"model": type(found.noise).__name__.lower(), **vars(found.noise)},
-                "noise_was_estimated": found.noise_was_estimated,
+                "estimate": _facts(found.estimate),
                 "range": [found.intensity_range.low, found.intensity_range.high],
+                "contrast": found.contrast,
                 "objective": found.objective or None,
                 "accepted": found.accepted,
                 "risk": asdict(found.risk) if found.risk else None,
+                "pretrained_error": _facts(found.pretrained_error),
+                "error": _facts(found.error),
+                "remarks": list(found.remarks),
             }
             for found in result.adaptations
         ],
     }
+
+
+def _facts(record: NoiseEstimate | ErrorEstimate | None) -> dict[str, Any] | None:
+    if record is None:
+        return None
+    return {name: value for name, value in asdict(record).items() if name != "noise"}
 
 
 def describe(file: Path, *, as_json: bool) -> None:
@@ -231,7 +244,11 @@ def _image_facts(image: Image) -> dict[str, Any]:
             found = find_range(planes)
             which = f" of channel {index}" if len(channels) > 1 else ""
             facts["range" + which] = f"{found.low:g} to {found.high:g} map to 0 and 1"
-            facts["noise" + which] = f"{estimate_noise(planes)} (estimated)"
+            noise = find_noise(planes, find_device("auto"))
+            unsure = f"{100 * noise.standard_error:.1g} %"
+            facts["noise" + which] = f"{noise.noise} (estimated, standard error {unsure})"
+            for remark in noise.remarks:
+                facts["note" + which] = remark
     except (ValueError, TypeError) as error:
         facts["cannot be denoised"] = str(error)
     return facts

@@ -11,21 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gaintuning import tuning, zoo
-from gaintuning._types import Images, Objective, Progress
+from gaintuning._types import Images, Progress
+from gaintuning.choosing import choose_objective
+from gaintuning.contrast import find_contrast
 from gaintuning.gains import frozen_copy
+from gaintuning.judging import Risk
 from gaintuning.layout import lay_out_network
-from gaintuning.noise import Gaussian, Noise, estimate_gaussian
-from gaintuning.objectives import (
-    BlindSpot,
-    BlindSpotByArchitecture,
-    NoiseResampling,
-    Recorrupted,
-    Sure,
-)
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
 from gaintuning.planes import join_planes, split_planes
 from gaintuning.scaling import IntensityRange, find_range, spread
 from gaintuning.tiles import run_in_tiles
-from gaintuning.tuning import Risk, Schedule, Tuned
+from gaintuning.trust import ErrorEstimate, estimate_error, risk_of
+from gaintuning.tuning import Schedule, Tuned
 from gaintuning.validate import (
     check_blind,
     check_large_enough_to_tune,
@@ -37,7 +35,9 @@ from gaintuning.validate import (
 
 Array: TypeAlias = NDArray[np.generic]
 PixelsT = TypeVar("PixelsT", Array, Tensor)
-ObjectiveName: TypeAlias = Literal["auto", "sure", "blind-spot", "noise-resampling"]
+ObjectiveName: TypeAlias = Literal[
+    "auto", "sure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling"
+]
 
 PLANES_TO_TUNE = 32
 """Of a longer stack this many planes, evenly spread, are tuned on; all are denoised."""
@@ -51,21 +51,28 @@ class Adaptation:
     ----------
     intensity_range : the intensities that were mapped to 0 and 1.
     noise : the noise model, in the units of the image.
-    noise_was_estimated : whether it was estimated from the image.
+    estimate : how the noise was found in the image; None if it was given.
+    contrast : the network saw the intensities with this part of their contrast, since the noise is
+        then one that it knows; 1 if it knew it already.
     objective : name of the loss that was minimised; empty if nothing was tuned.
     accepted : whether the tuned gains were kept.
-    risk : the objective on the whole image before and after tuning, in squared units of the
-        image; for "sure" it estimates the mean squared error against the clean image.
+    risk : the judge on held-out pixels before and after tuning, in squared units of the image.
+    pretrained_error, error : the mean squared error of the pre-trained network's result and of the
+        image that is returned, estimated without the clean image, in the same units; None where
+        the noise is not independent from pixel to pixel, or the network does not see every pixel.
     gains : the gains that were found, by the name of their layer.
-    losses : the objective on the random crops, step by step, in the same units.
+    losses : the objective step by step, in the same units.
     """
 
     intensity_range: IntensityRange
     noise: Noise
-    noise_was_estimated: bool
+    estimate: NoiseEstimate | None = None
+    contrast: float = 1.0
     objective: str = ""
     accepted: bool = False
     risk: Risk | None = None
+    pretrained_error: ErrorEstimate | None = None
+    error: ErrorEstimate | None = None
     gains: dict[str, Tensor] = field(default_factory=dict)
     losses: tuple[float, ...] = ()
 
@@ -74,20 +81,34 @@ class Adaptation:
         """What became of the tuning, in a sentence."""
         if self.risk is None:
             return "the pre-trained network was used as it is"
-        before, after = self.risk.before, self.risk.after
         if not self.accepted:
             return (
                 "the pre-trained network was kept: tuning did not lower the estimated risk by more "
-                "than its standard error"
+                "than chance"
             )
-        if self.objective != "sure" or min(before, after) <= 0:
-            fell = f"{self.objective} loss {before:.4g} before, {after:.4g} after"
-        else:
+        if self.pretrained_error is None or self.error is None:
             fell = (
-                f"estimated error {before**0.5:.4g} before, {after**0.5:.4g} after "
-                f"(root mean square; {10 * np.log10(before / after):+.2f} dB)"
+                f"{self.objective} loss {self.risk.before:.4g} before, {self.risk.after:.4g} after"
             )
-        return f"the tuned network was kept: {fell}"
+            return f"the tuned network was kept: {fell}"
+        before, after = (one.mean_square for one in (self.pretrained_error, self.error))
+        if min(before, after) <= 0:
+            return "the tuned network was kept: the error that is left is too small to be estimated"
+        return (
+            f"the tuned network was kept: estimated error {before**0.5:.4g} before, "
+            f"{after**0.5:.4g} after (root mean square; {10 * np.log10(before / after):+.2f} dB)"
+        )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know before believing the result, in sentences."""
+        found = list(self.estimate.remarks) if self.estimate else []
+        if self.contrast < 1:
+            found.append(
+                "the noise is stronger than the network was trained for, so it saw the image with "
+                f"{self.contrast:.2g} of its contrast"
+            )
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -138,10 +159,11 @@ def denoise(
         default YX; YXS where the last axis of three is 3 or 4 long and the first is longer; else
         ZYX; TZYX.
     network : a name on board, a file, or any denoising module for intensities in [0, 1].
-    noise : `Gaussian` or `Poisson`, in the units of the image; "auto" estimates Gaussian noise.
+    noise : `Gaussian`, `Poisson` or `PoissonGaussian`, in the units of the image; "auto" finds
+        model and level in the image.
     intensity_range : the intensities to map to 0 and 1; see `find_range` for the default.
-    objective : "sure" for Gaussian noise, "blind-spot" and "noise-resampling" for any; "auto" is
-        "sure" where the noise is Gaussian and the network sees every pixel, else "blind-spot".
+    objective : "sure" for Gaussian noise, "pure" for shot noise, "blind-spot", "neighbor2neighbor"
+        and "noise-resampling" for any; "auto" chooses, see `choose_objective`.
     tune : False for the pre-trained network alone.
     schedule : how long and how fast to tune.
     seed : the same seed gives the same result on the same machine.
@@ -174,33 +196,39 @@ def denoise(
     schedule = schedule or Schedule()
     rng = torch.Generator().manual_seed(seed)
     found = [
-        _look_at(planes, noise, intensity_range, f"channel {index}: " if len(channels) > 1 else "")
+        _look_at(
+            planes, noise, intensity_range, where, f"channel {index}: " if len(channels) > 1 else ""
+        )
         for index, planes in enumerate(channels)
     ]
+    blind = check_blind(pretrained, together)
     if tune:
-        objectives = [
-            choose_objective(
-                objective,
-                pretrained,
-                one.noise.rescaled(one.intensity_range.low, one.intensity_range.high),
-                together,
-            )
-            for one in found
-        ]
+        for one in found:  # what cannot be is told before the work starts
+            choose_objective(objective, pretrained, one.noise, blind=blind)
 
     adaptations, tuned_outputs, pretrained_outputs = [], [], []
     for index, (planes, adaptation) in enumerate(zip(channels, found, strict=True)):
-        scale = adaptation.intensity_range
         stages = [
             tuning.stage_of(progress, 3 * index + part, 3 * len(channels)) for part in range(3)
         ]
-        unit = torch.from_numpy(scale.to_unit(planes)).to(number)
-        unit = unit.reshape(-1, together, *unit.shape[-2:])
-        output = run(pretrained, unit, stages[0])
-        pretrained_outputs.append(scale.from_unit(output).reshape(planes.shape))
+        network_sees = adaptation.intensity_range
+        unit = in_unit(planes, network_sees, together, number)
         if tune:
-            label, loss, judge = objectives[index]
             few = unit[torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))].to(where)
+            adaptation, network_sees = bring_into_range(pretrained, few, adaptation, blind=blind)
+            unit = in_unit(planes, network_sees, together, number)
+        output = run(pretrained, unit, stages[0])
+        pretrained_outputs.append(network_sees.from_unit(output).reshape(planes.shape))
+        if tune:
+            few = unit[torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))].to(where)
+            stride = adaptation.estimate.stride if adaptation.estimate else 1
+            label, loss, judge = choose_objective(
+                objective,
+                pretrained,
+                adaptation.noise.rescaled(network_sees.low, network_sees.high),
+                blind=blind,
+                stride=stride,
+            )
             tuned = tuning.tune(
                 pretrained,
                 few,
@@ -210,10 +238,12 @@ def denoise(
                 rng=rng,
                 progress=stages[1],
             )
-            adaptation = _learned(adaptation, label, tuned)
+            adaptation = learned(adaptation, label, tuned, network_sees)
+            if not blind and stride == 1:
+                adaptation = with_errors(adaptation, pretrained, tuned, few, network_sees)
             if tuned.accepted:
                 output = run(tuned.network, unit, stages[2])
-        tuned_outputs.append(scale.from_unit(output).reshape(planes.shape))
+        tuned_outputs.append(network_sees.from_unit(output).reshape(planes.shape))
         adaptations.append(adaptation)
     return Denoised(
         _like(image, join_planes(np.stack(tuned_outputs), pixels, axes)),
@@ -223,34 +253,6 @@ def denoise(
         tuple(adaptations),
         perf_counter() - start,
     )
-
-
-def choose_objective(
-    name: str, network: nn.Module, noise: Noise, channels: int
-) -> tuple[str, Objective, Objective]:
-    """The name of the loss, the one to minimise and the one to judge by.
-
-    `noise` is in the units that the network sees.
-    """
-    blind = check_blind(network, channels)
-    if name == "auto":
-        name = "sure" if isinstance(noise, Gaussian) and not blind else "blind-spot"
-    if name == "blind-spot":
-        hidden = BlindSpotByArchitecture() if blind else BlindSpot()
-        return name, hidden, hidden
-    if name == "noise-resampling":
-        resampled = NoiseResampling(network, noise)
-        return name, resampled, resampled
-    if name != "sure":
-        raise ValueError(
-            f"unknown objective {name!r}; known are auto, sure, blind-spot and noise-resampling"
-        )
-    if not isinstance(noise, Gaussian):
-        raise ValueError(
-            f"SURE needs Gaussian noise, and the noise is {noise}; use the objective blind-spot "
-            "or noise-resampling"
-        )
-    return name, Recorrupted(noise.sigma), Sure(noise.sigma)
 
 
 @torch.inference_mode()
@@ -291,32 +293,54 @@ def _look_at(
     planes: Array,
     noise: Noise | Literal["auto"],
     intensity_range: tuple[float, float] | None,
+    device: torch.device,
     which: str,
 ) -> Adaptation:
     """Range and noise of one channel, stated or found."""
-    if noise != "auto" and not isinstance(noise, Noise):
+    if noise != "auto" and not isinstance(noise, (Gaussian, Poisson, PoissonGaussian)):
         raise TypeError(
-            f"noise must be Gaussian(sigma), Poisson(gain) or 'auto', got {noise!r}; say which, as "
-            "in gaintuning.Gaussian(25)"
+            "noise must be Gaussian(sigma), Poisson(gain), PoissonGaussian(gain, sigma) or 'auto', "
+            f"got {noise!r}; say which, as in gaintuning.Gaussian(25)"
         )
     try:
         scale = IntensityRange(*intensity_range) if intensity_range else find_range(planes)
         if noise == "auto":
-            return Adaptation(scale, estimate_noise(planes), noise_was_estimated=True)
+            estimate = find_noise(planes, device)
+            return Adaptation(scale, estimate.noise, estimate)
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
-    return Adaptation(scale, noise, noise_was_estimated=False)
+    return Adaptation(scale, noise)
 
 
-def estimate_noise(planes: Array) -> Gaussian:
-    """The noise of (n, ..., height, width) planes, from at most sixteen of them."""
-    few = planes[spread(len(planes), 16)]
-    return estimate_gaussian(few.reshape(-1, *few.shape[-2:]).astype(np.float64))
+def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
+    """The noise of (n, samples, height, width) planes, by the network that serves by default."""
+    return estimate_noise(planes.reshape(-1, *planes.shape[-2:]), _load(zoo.DEFAULT, device)[0])
 
 
-def _learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation:
+def in_unit(planes: Array, scale: IntensityRange, channels: int, number: torch.dtype) -> Images:
+    """Planes as the network sees them, so many samples together."""
+    unit = torch.from_numpy(scale.to_unit(planes)).to(number)
+    return unit.reshape(-1, channels, *unit.shape[-2:])
+
+
+def bring_into_range(
+    network: nn.Module, few: Images, adaptation: Adaptation, *, blind: bool
+) -> tuple[Adaptation, IntensityRange]:
+    """Less contrast, if the noise is then one that the network knows better."""
+    scale, estimate = adaptation.intensity_range, adaptation.estimate
+    if blind or (estimate and estimate.stride > 1):
+        return adaptation, scale
+    center = float(few.mean())
+    noise = adaptation.noise.rescaled(scale.low, scale.high)
+    contrast = find_contrast(network, few, risk_of(noise), center)
+    return replace(adaptation, contrast=contrast), scale.stretched(1 / contrast, center)
+
+
+def learned(
+    adaptation: Adaptation, objective: str, tuned: Tuned, network_sees: IntensityRange
+) -> Adaptation:
     """With what tuning found, in the squared units of the image."""
-    square = adaptation.intensity_range.width**2
+    square = network_sees.width**2
     return replace(
         adaptation,
         objective=objective,
@@ -324,4 +348,28 @@ def _learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation
         risk=Risk(*(square * value for value in astuple(tuned.risk))),
         gains=tuned.gains,
         losses=tuple(square * loss for loss in tuned.losses),
+    )
+
+
+def with_errors(
+    adaptation: Adaptation,
+    pretrained: nn.Module,
+    tuned: Tuned,
+    few: Images,
+    network_sees: IntensityRange,
+) -> Adaptation:
+    """With the estimated errors of both results, in the squared units of the image."""
+    square = network_sees.width**2
+    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    unsure = adaptation.estimate.standard_error if adaptation.estimate else 0.0
+
+    def error_of(network: nn.Module) -> ErrorEstimate:
+        found = estimate_error(network, few, noise, unsure)
+        return ErrorEstimate(*(square * value for value in astuple(found)))
+
+    before = error_of(pretrained)
+    return replace(
+        adaptation,
+        pretrained_error=before,
+        error=error_of(tuned.network) if tuned.accepted else before,
     )

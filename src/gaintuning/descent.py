@@ -56,7 +56,7 @@ class ConfirmedAdam:
 
     def __init__(self, parameters: Sequence[nn.Parameter], rate: float) -> None:
         self.parameters = parameters
-        self.average = self._positions()
+        self.average = self.positions()
         self.scale = torch.cat([_scale(each).expand(each.numel()) for each in parameters])
         self.mean = torch.zeros_like(self.average)
         self.square = torch.zeros_like(self.average)
@@ -77,15 +77,15 @@ class ConfirmedAdam:
             grown = self.rate * torch.exp(GROWTH * (part - ENOUGH))
             self.rate = grown.clamp(max=self.largest_rate)
         length = self.rate * part * min(1.0, self.steps / WARMUP)
-        positions = self._positions()
+        positions = self.positions()
         positions -= length * self.scale * self.mean / (self.square.sqrt() + SMALLEST)
-        self._move_to(positions)
+        self.move_to(positions)
         self.average.lerp_(positions, 1 - AVERAGING)
 
     @torch.no_grad()
     def settle(self) -> None:
         """Move the parameters to their running mean."""
-        self._move_to(self.average)
+        self.move_to(self.average)
 
     def _confirm(self, gradient: Tensor) -> Float[Tensor, ""]:
         """The part of the momentum that the gradients confirm."""
@@ -96,10 +96,13 @@ class ConfirmedAdam:
         noise = len(gradient) * (1 - MOMENTUM) / (1 + MOMENTUM)
         return (self.confirmed / (self.possible + noise)).clamp(0, 1)
 
-    def _positions(self) -> Float[Tensor, " n"]:
+    def positions(self) -> Float[Tensor, " n"]:
+        """Where the parameters are, in one row."""
         return torch.cat([each.detach().flatten() for each in self.parameters])
 
-    def _move_to(self, positions: Float[Tensor, " n"]) -> None:
+    @torch.no_grad()
+    def move_to(self, positions: Float[Tensor, " n"]) -> None:
+        """Put the parameters somewhere else; the next step goes on from there."""
         sizes = [each.numel() for each in self.parameters]
         for each, values in zip(self.parameters, positions.split(sizes), strict=True):
             each.copy_(values.view_as(each))

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
-from math import log10
 from pathlib import Path
 
 import torch
@@ -16,9 +15,15 @@ from gaintuning.comparison import SIGNED_COLORS, describe_plane, draw_views
 from gaintuning.denoising import Adaptation, Array, Denoised
 from gaintuning.figures import gain_chart, loss_chart
 from gaintuning.outputs import check_place, whole_file
+from gaintuning.trust import ErrorEstimate
 
 RISKS = {
     "sure": "The risk estimates the mean squared error against the clean image.",
+    "pure": "The risk estimates the mean squared error against the clean image.",
+    "neighbor2neighbor": (
+        "The loss is the squared error of predicting pixels from their neighbours at half the "
+        "resolution."
+    ),
     "blind-spot": (
         "The risk is the squared error of predicting noisy pixels from their surroundings: the "
         "noise's variance is part of it."
@@ -113,6 +118,7 @@ class Section:
 
     verdict: str
     facts: dict[str, str]
+    remarks: tuple[str, ...]
     note: str = ""
     losses: str | None = None
     gains: str | None = None
@@ -136,14 +142,17 @@ def overall_verdict(adaptations: tuple[Adaptation, ...]) -> str:
 def describe(adaptation: Adaptation) -> Section:
     """What was learned about one channel, ready to be shown."""
     low, high = adaptation.intensity_range.low, adaptation.intensity_range.high
-    origin = "estimated from the image" if adaptation.noise_was_estimated else "given"
+    origin = "estimated from the image" if adaptation.estimate else "given"
     facts = {
         "Noise": f"{adaptation.noise} ({origin})",
         "Intensity range": f"{low:.6g} to {high:.6g}",
     }
+    if adaptation.contrast < 1:
+        facts["Contrast that the network saw"] = f"{adaptation.contrast:.2g}"
+    remarks = tuple(map(_sentence, adaptation.remarks))
     risk = adaptation.risk
     if risk is None:
-        return Section(_sentence(adaptation.verdict), facts)
+        return Section(_sentence(adaptation.verdict), facts, remarks)
     change = risk.after - risk.before
     facts |= {
         "Objective": adaptation.objective,
@@ -151,15 +160,16 @@ def describe(adaptation: Adaptation) -> Section:
         "Risk of the tuned network": f"{risk.after:.4g}",
         "Difference, standard error": f"{change:+.3g} ± {risk.standard_error:.2g}",
     }
-    if adaptation.objective == "sure":
+    if adaptation.pretrained_error and adaptation.error:
         facts |= {
-            "Estimated PSNR, pre-trained": _psnr(adaptation, risk.before),
-            "Estimated PSNR, tuned": _psnr(adaptation, risk.after),
+            "Estimated PSNR, pre-trained": _psnr(adaptation, adaptation.pretrained_error),
+            "Estimated PSNR, result": _psnr(adaptation, adaptation.error),
         }
     facts["Accepted"] = "yes" if adaptation.accepted else "no"
     return Section(
         _sentence(adaptation.verdict),
         facts,
+        remarks,
         RISKS[adaptation.objective],
         loss_chart(adaptation.losses) if adaptation.losses else None,
         gain_chart(adaptation.gains) if adaptation.gains else None,
@@ -172,10 +182,12 @@ def _range_of(gains: Mapping[str, Tensor]) -> str:
     return f"{len(every)} of them, from {every.min():.3g} to {every.max():.3g}"
 
 
-def _psnr(adaptation: Adaptation, risk: float) -> str:
-    if risk <= 0:
-        return "none, since the estimated risk is not above 0"
-    return f"{10 * log10(adaptation.intensity_range.width**2 / risk):.2f} dB"
+def _psnr(adaptation: Adaptation, error: ErrorEstimate) -> str:
+    square = adaptation.intensity_range.width**2
+    unit = ErrorEstimate(error.mean_square / square, error.standard_error / square)
+    if unit.mean_square <= 0:
+        return "none, since the estimated error is not above 0"
+    return f"{unit.psnr:.2f} ± {unit.psnr_error:.2f} dB"
 
 
 def _sentence(clause: str) -> str:

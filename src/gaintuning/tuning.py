@@ -6,23 +6,20 @@ from typing import TypeAlias
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import avg_pool2d
 
-from gaintuning._types import Denoiser, Images, Objective, Progress
+from gaintuning._types import Images, Objective, Progress
 from gaintuning.descent import ConfirmedAdam
 from gaintuning.fused import fuse
 from gaintuning.gains import channel_gains, fold, free_parameters, gains_by_layer
 from gaintuning.hardware import freed_memory_kept, has_bfloat16_units
+from gaintuning.judging import JUDGED, Losses, Risk, compare, hold_out, masked_mean, pixel_losses
 from gaintuning.layout import lay_out_images, lay_out_network
-from gaintuning.patches import every_part, random_crops
+from gaintuning.patches import every_part
+
+MOST_DRAWS = 4
+"""Of a small image so many draws of the judge's probes or masks are taken together."""
 
 Parameters: TypeAlias = Callable[[nn.Module], nn.Module]
-
-JUDGED = 512**2
-"""So many pixels decide whether tuning helped: more would cost more than the tuning itself."""
-
-JUDGED_CROP = 256
-"""Side of the crops that are judged of a larger image."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,16 @@ class Schedule:
         part: float = min(1.0, noisy[:, 0].numel() / 256**2) ** 0.75
         return self.rate * part
 
-    def goes_on_after(self, fall: "Risk", noisy: Images) -> bool:
+    def keeps(self, fall: Risk, noisy: Images) -> bool:
+        """Whether the risk fell by more than chance would have it.
+
+        One standard error will do, since how far to go was chosen on the same pixels and most of
+        what does harm was left behind there; of few pixels it must be more.
+        """
+        errors: float = max(1.0, 128 / noisy[:, 0].numel() ** 0.5)
+        return fall.before - fall.after > errors * fall.standard_error
+
+    def goes_on_after(self, fall: Risk, noisy: Images) -> bool:
         """Whether a round brought so much that another may bring something.
 
         Of few pixels it must be more, since the risk also falls where their noise is fitted.
@@ -77,34 +83,14 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Risk:
-    """An objective on the whole image, before and after tuning, with the same random draws.
-
-    Parameters
-    ----------
-    before, after : its two values.
-    standard_error : of their difference.
-    """
-
-    before: float
-    after: float
-    standard_error: float
-
-    @property
-    def fell(self) -> bool:
-        """Whether it fell by more than the standard error of the difference."""
-        return self.before - self.after > self.standard_error
-
-
-@dataclass(frozen=True)
 class Tuned:
     """What `tune` found.
 
     Parameters
     ----------
     network : plain, of the class that was handed in: tuned if `accepted`, else the pre-trained.
-    accepted : whether the risk on the whole image fell by more than its standard error.
-    risk : the judge on the image, before tuning and with the best that was found.
+    accepted : whether the risk on the held-out pixels fell by more than chance would have it.
+    risk : the judge on the held-out pixels, before tuning and with the best that was found.
     gains : the gains that were found, by the name of their layer, accepted or not.
     losses : the objective on the pixels of each step.
     """
@@ -155,41 +141,91 @@ def tune(
     schedule, judge = schedule or Schedule(), judge or objective
     free = lay_out_network(parameters(network))
     pretrained = lay_out_network(fold(network))
-    moving, judged = fuse_for(free, noisy)
+    moving = fuse_for(free, noisy)
     descent = ConfirmedAdam(free_parameters(free), schedule.rate_for(noisy))
-    parts = every_part(noisy, schedule.pixels, rng)
-    # The whole image is judged by the same random draws throughout.
+    held_out = hold_out(noisy, rng)
+    parts = every_part(torch.cat([noisy, 1 - held_out], 1), schedule.pixels, rng)
+    # The held-out pixels are judged by the same random draws throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
-    at_first = pixel_losses(judged, noisy, judge, seed)
-    kept, kept_losses = pretrained, at_first
+
+    draws = max(1, min(MOST_DRAWS, JUDGED // noisy[:, 0].numel()))
+
+    def losses_now() -> Losses:
+        return pixel_losses(moving, noisy, held_out, judge, seed, draws)
+
+    at_first = kept_losses = losses_now()
+    kept, kept_positions = pretrained, descent.positions()
     losses: list[Tensor] = []
     for done in range(schedule.rounds):
         told = stage_of(progress, done, schedule.rounds)
         for step in range(schedule.steps):
-            loss = objective(moving, lay_out_images(next(parts)), rng).mean()
-            losses.append(gradient_step(loss, descent))
+            part = next(parts)
+            pixels = objective(moving, lay_out_images(part[:, :-1]), rng)
+            losses.append(gradient_step(masked_mean(pixels, part[:, -1:]), descent))
             if told:
                 told(step + 1, schedule.steps)
         descent.settle()
-        found_losses = pixel_losses(judged, noisy, judge, seed)
+        found_losses = losses_now()
+        last = done + 1 == schedule.rounds
+        goes_on = schedule.goes_on_after(compare(kept_losses, found_losses), noisy) and not last
+        if not goes_on:
+            found_losses = go_as_far_as_helps(
+                descent, kept_positions, kept_losses, found_losses, losses_now
+            )
         fall = compare(kept_losses, found_losses)
-        if fall.fell or done == 0:
+        helped = schedule.keeps(fall, noisy)
+        if helped or done == 0:
             gains, last_losses = gains_by_layer(free), found_losses
-        if not fall.fell:
-            break
-        kept, kept_losses = fold(free), found_losses
-        if not schedule.goes_on_after(fall, noisy):
+        if helped:
+            kept, kept_losses, kept_positions = fold(free), found_losses, descent.positions()
+        if not goes_on:
             break
     risk = compare(at_first, last_losses)
     return Tuned(kept, kept is not pretrained, risk, gains, torch.stack(losses).tolist())
 
 
-def fuse_for(free: nn.Module, noisy: Images) -> tuple[nn.Module, nn.Module]:
-    """The network to take steps with, as fast as this machine can, and the one to judge with."""
-    example = noisy[:1, :, :64, :64]
+def go_as_far_as_helps(
+    descent: ConfirmedAdam,
+    start: Tensor,
+    at_start: Losses,
+    at_end: Losses,
+    losses_now: Callable[[], Losses],
+) -> Losses:
+    """Go back from where the steps led towards where they began, if the risk is lower there.
+
+    Along that line the risk is nearly a parabola, known from three of its points.
+    """
+    end = descent.positions()
+    descent.move_to(start.lerp(end, 0.5))
+    half_way = compare(at_start, losses_now())
+    whole_way = compare(at_start, at_end)
+    best = lowest_of_parabola(half_way.after - half_way.before, whole_way.after - whole_way.before)
+    if best > 0.9:
+        descent.move_to(end)
+        return at_end
+    descent.move_to(start.lerp(end, best))
+    return losses_now()
+
+
+def lowest_of_parabola(half_way: float, whole_way: float) -> float:
+    """Where between 0 and 1 a parabola through 0, and these at 1/2 and 1, is lowest.
+
+    Examples
+    --------
+    >>> lowest_of_parabola(half_way=-1.0, whole_way=0.0)
+    0.5
+    """
+    curvature = 2 * whole_way - 4 * half_way
+    slope = whole_way - curvature
+    if curvature <= 0:
+        return 1.0 if whole_way < 0 else 0.0
+    return min(max(-slope / (2 * curvature), 0.0), 1.0)
+
+
+def fuse_for(free: nn.Module, noisy: Images) -> nn.Module:
+    """The network with its free parameters, as fast as this machine can."""
     fast = has_bfloat16_units(noisy.device) and noisy.dtype == torch.float32
-    judged = fuse(free, example, noisy.dtype)
-    return fuse(free, example, torch.bfloat16) if fast else judged, judged
+    return fuse(free, noisy[:1, :, :64, :64], torch.bfloat16 if fast else noisy.dtype)
 
 
 def gradient_step(loss: Tensor, descent: ConfirmedAdam) -> Tensor:
@@ -199,38 +235,6 @@ def gradient_step(loss: Tensor, descent: ConfirmedAdam) -> Tensor:
     loss.backward()
     descent.step()
     return loss.detach()
-
-
-@torch.inference_mode()
-def pixel_losses(
-    denoiser: Denoiser, noisy: Images, objective: Objective, seed: int
-) -> list[Tensor]:
-    """The objective pixel by pixel: of all images where they are small, else of random crops."""
-    rng = Generator().manual_seed(seed)
-    if noisy[:, 0].numel() <= JUDGED:
-        pieces = list(noisy.split(1))
-    else:
-        count = JUDGED // JUDGED_CROP**2
-        pieces = list(random_crops(noisy, JUDGED_CROP, count, rng).split(1))
-    return [objective(denoiser, lay_out_images(piece), rng).cpu().double() for piece in pieces]
-
-
-def compare(before: list[Tensor], after: list[Tensor]) -> Risk:
-    """The risk from the losses of each pixel, made with the same random draws.
-
-    The standard error of the difference is taken between blocks of 16 x 16 pixels, since the
-    errors of neighbouring pixels go together.
-    """
-    side = min(16, *before[0].shape[-2:])
-    blocks = torch.cat(
-        [avg_pool2d(b - a, side).flatten() for b, a in zip(before, after, strict=True)]
-    )
-    error = blocks.std() / len(blocks) ** 0.5 if len(blocks) > 1 else torch.tensor(torch.inf)
-    first, second = (
-        float(torch.cat([losses.flatten() for losses in pieces]).mean())
-        for pieces in (before, after)
-    )
-    return Risk(first, second, float(error))
 
 
 def stage_of(progress: Progress | None, stage: int, stages: int) -> Progress | None:

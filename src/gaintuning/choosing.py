@@ -1,0 +1,63 @@
+"""Which loss to minimise, and which one to judge by."""
+
+from torch import nn
+
+from gaintuning._types import Objective
+from gaintuning.noise import Gaussian, Noise
+from gaintuning.objectives import (
+    BlindSpot,
+    BlindSpotByArchitecture,
+    Neighbor2Neighbor,
+    NoiseResampling,
+    Recorrupted,
+)
+
+OBJECTIVES = ("auto", "sure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling")
+
+
+def choose_objective(
+    name: str, network: nn.Module, noise: Noise, *, blind: bool, stride: int = 1
+) -> tuple[str, Objective, Objective]:
+    """The name of the loss, the one to minimise and the one to judge by.
+
+    Where the noise is independent from pixel to pixel and the network sees every pixel, the risk
+    itself can be estimated, and is the judge of every loss: it is also what "auto" minimises
+    ("sure" for Gaussian noise, "pure" for shot noise). Else it is "blind-spot".
+
+    Parameters
+    ----------
+    name : one of `OBJECTIVES`.
+    network : the pre-trained network.
+    noise : in the units that the network sees.
+    blind : whether the network does not see a pixel in its own place.
+    stride : pixels must lie so many rows or columns apart for their noise to be independent.
+
+    Raises
+    ------
+    ValueError : no such objective, or none for this noise.
+
+    Examples
+    --------
+    >>> choose_objective("auto", nn.Conv2d(1, 1, 3), Gaussian(0.1), blind=False)[0]
+    'sure'
+    """
+    gaussian = isinstance(noise, Gaussian)
+    if name == "auto":
+        name = "blind-spot" if blind or stride > 1 else "sure" if gaussian else "pure"
+    risk = Recorrupted(noise)
+    if name == "sure" and not gaussian:
+        raise ValueError(
+            f"SURE needs Gaussian noise, and the noise is {noise}; use the objective pure, or auto"
+        )
+    if name in ("sure", "pure"):
+        return name, risk, risk
+    loss: Objective
+    if name == "blind-spot":
+        loss = BlindSpotByArchitecture() if blind and stride == 1 else BlindSpot(guard=stride - 1)
+    elif name == "neighbor2neighbor":
+        loss = Neighbor2Neighbor()
+    elif name == "noise-resampling":
+        loss = NoiseResampling(network, noise)
+    else:
+        raise ValueError(f"unknown objective {name!r}; known are {', '.join(OBJECTIVES)}")
+    return name, loss, loss if blind or stride > 1 else risk

@@ -1,0 +1,62 @@
+"""Noise that a network does not know, brought to a level that it knows.
+
+For a > 0 and any center c, f(a (y - c) + c) undone again is a denoiser as good as f itself, and its
+noise is a times that of y.
+"""
+
+from torch import Generator, Tensor
+
+from gaintuning._types import Denoiser, Images, Objective
+from gaintuning.judging import compare, pixel_losses
+from gaintuning.layout import lay_out_images
+from gaintuning.patches import every_part
+
+PIXELS = 256**2
+FINER = 0.5**0.5
+LOWEST = 0.02
+
+
+def find_contrast(denoiser: Denoiser, noisy: Images, risk: Objective, center: float) -> float:
+    """The part a of the contrast with which the risk is lowest; 1 if no other is surely lower.
+
+    Parameters
+    ----------
+    denoiser : for intensities in [0, 1].
+    noisy : (n, c, h, w); of large images a part is looked at.
+    risk : an estimate of the error, in the units of `noisy`.
+    center : c, the intensity that stays what it is.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gaintuning.objectives import Sure
+    >>> from gaintuning.networks import UNet
+    >>> noisy = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    >>> 0 < find_contrast(UNet(), noisy, Sure(0.3), center=0.5) <= 1
+    True
+    """
+    part = next(every_part(noisy, PIXELS, Generator().manual_seed(0)))
+    everywhere = part.new_ones(part[:, :1].shape)
+
+    def losses(contrast: float) -> list[tuple[Tensor, Tensor]]:
+        adjusted = with_contrast(denoiser, contrast, center)
+        return pixel_losses(adjusted, part, everywhere, risk, seed=0)
+
+    best, at_best = 1.0, losses(1.0)
+    while best * FINER > LOWEST:
+        at_next = losses(best * FINER)
+        fall = compare(at_best, at_next)
+        if fall.before - fall.after < 2 * fall.standard_error:
+            break
+        best, at_best = best * FINER, at_next
+    return best
+
+
+def with_contrast(denoiser: Denoiser, contrast: float, center: float) -> Denoiser:
+    """The denoiser that sees images with part of their contrast."""
+
+    def adjusted(images: Tensor) -> Tensor:
+        seen = lay_out_images((images - center) * contrast + center)
+        return (denoiser(seen) - center) / contrast + center
+
+    return adjusted

@@ -1,0 +1,96 @@
+"""How far a result is from the clean image, as far as the noisy image can tell."""
+
+from dataclasses import dataclass
+from math import inf, log, log10
+
+import torch
+
+from gaintuning._types import Denoiser, Images
+from gaintuning.judging import pixel_losses
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.objectives import Pure, Sure
+
+
+@dataclass(frozen=True)
+class ErrorEstimate:
+    """The mean squared error against the clean image, estimated without it.
+
+    Parameters
+    ----------
+    mean_square : the estimate; of few pixels it can lie below zero.
+    standard_error : of the estimate.
+
+    Examples
+    --------
+    >>> ErrorEstimate(mean_square=0.01, standard_error=0.001).psnr
+    20.0
+    """
+
+    mean_square: float
+    standard_error: float
+
+    @property
+    def psnr(self) -> float:
+        """In dB, for intensities in [0, 1]; infinite where no error was found."""
+        return -10 * log10(self.mean_square) if self.mean_square > 0 else inf
+
+    @property
+    def psnr_error(self) -> float:
+        """Standard error of `psnr`, in dB."""
+        if self.mean_square <= 0:
+            return inf
+        return 10 / log(10) * self.standard_error / self.mean_square
+
+
+def risk_of(noise: Noise) -> Sure | Pure:
+    """The unbiased risk estimate for a noise model.
+
+    Examples
+    --------
+    >>> risk_of(Gaussian(0.1))
+    Sure(sigma=0.1, step=None)
+    """
+    if isinstance(noise, Gaussian):
+        return Sure(noise.sigma)
+    if isinstance(noise, Poisson):
+        return Pure(noise.gain, offset=noise.offset)
+    if isinstance(noise, PoissonGaussian):
+        return Pure(noise.gain, noise.sigma, noise.offset)
+    raise ValueError(f"no unbiased risk estimate is known for {noise}; use another objective")
+
+
+def estimate_error(
+    denoiser: Denoiser, noisy: Images, noise: Noise, level_error: float = 0.0, seed: int = 0
+) -> ErrorEstimate:
+    """Estimate the mean squared error of a denoiser on an image, or on parts of a large one.
+
+    Of m pixels with noise of variance v, an unbiased risk estimate R has a variance of about
+    (mean(2 v^2) + 4 mean(v) R) / m: the first term since nobody knows how much noise this very
+    image got, the second since some of it may look like the image. What the random probe adds is
+    seen by drawing it twice. A wrong v adds to R what it is wrong by.
+
+    Parameters
+    ----------
+    denoiser, noisy, noise : all for intensities in the same units.
+    level_error : relative standard error of the noise's level, if that was estimated.
+    seed : of the random probes.
+
+    Examples
+    --------
+    >>> noisy = 0.1 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    >>> found = estimate_error(torch.zeros_like, noisy, Gaussian(0.1))
+    >>> abs(found.mean_square) < 3 * found.standard_error
+    True
+    """
+    risk, everywhere = risk_of(noise), torch.ones_like(noisy[:, :1])
+    draws = []
+    for draw in (2 * seed, 2 * seed + 1):
+        losses = pixel_losses(denoiser, noisy, everywhere, risk, draw)
+        draws.append(torch.cat([piece.flatten() for piece, _ in losses]))
+    means = torch.stack([pixels.mean() for pixels in draws])
+    found = float(means.mean())
+    variance = noise.variance(noisy).double()
+    seen = (2 * variance.square().mean() + 4 * variance.mean() * max(found, 0.0)) / len(draws[0])
+    probes = (means[0] - means[1]).square() / 4
+    level = (2 * level_error * variance.mean()).square()
+    return ErrorEstimate(found, float((seen + probes + level).sqrt()))

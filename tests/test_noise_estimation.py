@@ -1,0 +1,139 @@
+"""Model and level of the noise are found, and told with what they are worth."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import nn
+
+from gaintuning import zoo
+from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
+from gaintuning.noise_estimation import estimate_noise
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> nn.Module:
+    return zoo.load(zoo.DEFAULT)[0]
+
+
+def scene(height: int = 256, width: int = 320) -> NDArray[np.floating]:
+    """Smooth shades with edges and a patch of fine texture, between 10 and 250."""
+    rows, columns = np.mgrid[:height, :width] / 60.0
+    image = 130 + 80 * np.sin(rows) * np.cos(1.3 * columns)
+    image[height // 3 : height // 2, width // 4 : width // 2] = 40
+    fine = np.random.default_rng(1).normal(0, 40, (height // 4, width // 4))
+    image[-fine.shape[0] :, -fine.shape[1] :] += fine
+    return image.clip(10, 250)
+
+
+def with_noise(clean: NDArray[np.floating], noise: object, seed: int = 0) -> NDArray[np.floating]:
+    rng = torch.Generator().manual_seed(seed)
+    return noise.sample(torch.from_numpy(clean), rng).numpy()
+
+
+@pytest.mark.parametrize("sigma", [5.0, 20.0, 80.0, 200.0])
+def test_the_level_of_gaussian_noise_is_found_in_spite_of_texture(
+    denoiser: nn.Module, sigma: float
+) -> None:
+    found = estimate_noise(with_noise(scene(), Gaussian(sigma))[None], denoiser)
+    assert isinstance(found.noise, Gaussian)
+    assert found.noise.sigma == pytest.approx(sigma, rel=0.03)
+    assert 0.005 < found.standard_error < 0.03
+    assert found.stride == 1
+    assert not found.remarks
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        Poisson(10.0),
+        Poisson(1.0),
+        Poisson(2.0, -100.0),
+        PoissonGaussian(5.0, 20.0),
+        PoissonGaussian(1.0, 10.0),
+    ],
+)
+def test_shot_noise_is_told_from_gaussian_noise_with_its_gain(
+    denoiser: nn.Module, noise: Poisson | PoissonGaussian
+) -> None:
+    found = estimate_noise(with_noise(scene(), noise)[None], denoiser)
+    assert isinstance(found.noise, (Poisson, PoissonGaussian))
+    assert found.noise.gain == pytest.approx(noise.gain, rel=0.1)
+    # The variance is right where the image is, however it is shared out.
+    middle = torch.tensor([60.0, 130.0, 200.0])
+    torch.testing.assert_close(
+        found.noise.variance(middle), noise.variance(middle), rtol=0.1, atol=0.0
+    )
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1e-3, 0.0), (257.0, 1000.0), (1.0, -5e4)])
+def test_the_estimate_is_in_the_units_of_the_image(
+    denoiser: nn.Module, factor: float, shift: float
+) -> None:
+    noisy = with_noise(scene(), Gaussian(20.0))
+    found = estimate_noise((factor * noisy + shift)[None], denoiser)
+    assert isinstance(found.noise, Gaussian)
+    assert found.noise.sigma == pytest.approx(20 * factor, rel=0.03)
+
+
+@pytest.mark.parametrize("width", [0.5, 0.7])
+def test_noise_that_goes_together_is_noticed_and_its_level_still_found(
+    denoiser: nn.Module, width: float
+) -> None:
+    noise = gaussian_filter(np.random.default_rng(0).normal(size=(256, 320)), width, mode="wrap")
+    found = estimate_noise((scene() + 25 * noise / noise.std())[None], denoiser)
+    assert found.stride > 1
+    assert "goes together" in found.remarks[0]
+    level = found.noise.variance(torch.tensor(130.0)) ** 0.5
+    assert float(level) == pytest.approx(25, rel=0.15)
+
+
+def test_intensities_that_are_cut_off_are_told_of_and_left_out(denoiser: nn.Module) -> None:
+    clean = scene().clip(60, 200)
+    clean[:, :100], clean[:, 100:140] = 0, 255
+    noisy = with_noise(clean, Gaussian(20.0)).clip(0, 255).round()
+    found = estimate_noise(noisy[None], denoiser)
+    assert found.noise.variance(torch.tensor(130.0)) ** 0.5 == pytest.approx(20, rel=0.05)
+    assert 0.15 < found.clipped < 0.3
+    assert found.quantum == 1
+    assert "cut off" in found.remarks[0]
+
+
+def test_no_counts_cut_nothing_off(denoiser: nn.Module) -> None:
+    counts = with_noise(scene() / 50, Poisson(1.0))
+    found = estimate_noise(counts[None], denoiser)
+    assert (counts == 0).mean() > 0.05
+    assert found.clipped == 0
+    assert isinstance(found.noise, Poisson)
+    assert found.noise.gain == pytest.approx(1, rel=0.1)
+
+
+def test_a_large_stack_costs_no_more_than_its_parts(denoiser: nn.Module) -> None:
+    seen: list[int] = []
+
+    def watched(images: torch.Tensor) -> torch.Tensor:
+        seen.append(images.numel())
+        return denoiser(images)
+
+    planes = np.random.default_rng(0).normal(np.linspace(50, 200, 700), 10, (20, 600, 700))
+    found = estimate_noise(planes, watched)
+    assert found.noise.sigma == pytest.approx(10, rel=0.03)
+    assert sum(seen) <= 3 * 2 * 512**2
+
+
+def test_the_image_is_left_alone_and_the_estimate_repeats(denoiser: nn.Module) -> None:
+    noisy = with_noise(scene(), Gaussian(20.0))[None]
+    before = noisy.copy()
+    assert estimate_noise(noisy, denoiser) == estimate_noise(noisy, denoiser)
+    assert np.array_equal(noisy, before)
+
+
+@pytest.mark.parametrize("side", [32, 40])
+def test_the_smallest_image_that_can_be_tuned_has_an_estimate(
+    denoiser: nn.Module, side: int
+) -> None:
+    noisy = np.random.default_rng(0).normal(np.linspace(50, 200, side), 20, (1, side, side))
+    found = estimate_noise(noisy, denoiser)
+    level = found.noise.variance(torch.tensor(125.0)) ** 0.5
+    assert float(level) == pytest.approx(20, rel=0.3)
