@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from gaintuning import tuning
+from gaintuning.adaptation import find_noise
 from gaintuning.choosing import choose_objective
-from gaintuning.denoising import denoise, find_noise
+from gaintuning.denoising import denoise
 from gaintuning.judging import pixel_losses
 from gaintuning.networks import BlindSpotNet, UNet
 from gaintuning.noise import Gaussian, Poisson

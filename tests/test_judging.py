@@ -5,7 +5,7 @@ import torch
 from torch import Generator
 
 from gaintuning._types import Denoiser, Images
-from gaintuning.judging import compare, hold_out, masked_mean, pixel_losses
+from gaintuning.judging import compare, masked_mean, pixel_losses, split_pixels
 from gaintuning.objectives import Sure
 
 SIGMA = 0.2
@@ -48,7 +48,7 @@ def test_a_large_image_is_judged_on_crops_whose_number_does_not_grow(
 
 def test_a_small_image_is_judged_as_a_whole() -> None:
     noisy = torch.randn(1, 1, 64, 64, generator=Generator().manual_seed(0))
-    mask = hold_out(noisy, Generator().manual_seed(0))
+    _, mask = split_pixels(noisy, Generator().manual_seed(0))
     ((losses, counted),) = pixel_losses(
         lambda images: images,
         noisy,
@@ -62,7 +62,7 @@ def test_a_small_image_is_judged_as_a_whole() -> None:
 
 def test_what_is_not_held_out_does_not_count() -> None:
     noisy = torch.randn(2, 1, 128, 160, generator=Generator().manual_seed(0))
-    mask = hold_out(noisy, Generator().manual_seed(0))
+    _, mask = split_pixels(noisy, Generator().manual_seed(0))
 
     def squares(denoiser: Denoiser, images: Images, _rng: Generator) -> Images:
         return denoiser(images).square()
@@ -76,15 +76,24 @@ def test_what_is_not_held_out_does_not_count() -> None:
     assert risk.standard_error == 0
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 32, 32), (3, 1, 100, 131), (1, 3, 256, 300)])
-def test_a_quarter_is_held_out_everywhere_alike(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(1, 1, 32, 32), (3, 1, 100, 131), (1, 3, 200, 300)])
+def test_of_few_pixels_a_quarter_is_held_out_everywhere_alike(shape: tuple[int, ...]) -> None:
     images = torch.zeros(shape)
-    held_out = hold_out(images, Generator().manual_seed(0))
-    assert held_out.shape == (shape[0], 1, *shape[2:])
-    assert set(held_out.unique().tolist()) == {0.0, 1.0}
-    assert abs(held_out.mean() - 0.25) < 0.08
-    other = hold_out(images, Generator().manual_seed(1))
-    assert not torch.equal(held_out, other)
+    learn, judge = split_pixels(images, Generator().manual_seed(0))
+    assert judge.shape == (shape[0], 1, *shape[2:])
+    assert set(judge.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(learn, 1 - judge)
+    assert abs(judge.float().mean() - 0.25) < 0.08
+    other = split_pixels(images, Generator().manual_seed(1))[1]
+    assert not torch.equal(judge, other)
+
+
+def test_of_many_pixels_all_are_learned_from_and_all_judge_without_a_copy() -> None:
+    images = torch.zeros(1, 1, 300, 400)
+    for mask in split_pixels(images, Generator().manual_seed(0)):
+        assert mask.shape == images.shape
+        assert (mask == 1).all()
+        assert mask.untyped_storage().nbytes() == 2
 
 
 def test_the_mean_over_a_mask_is_that_of_its_pixels() -> None:

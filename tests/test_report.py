@@ -24,8 +24,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.select import Select
 
+from gaintuning.adaptation import Adaptation
 from gaintuning.comparison import CROP, LARGEST, RESIDUAL_LIMIT, SIGNED, describe_plane, draw_views
-from gaintuning.denoising import Adaptation, Denoised, denoise
+from gaintuning.denoising import Denoised, denoise
 from gaintuning.judging import Risk
 from gaintuning.networks import DnCNN
 from gaintuning.noise import Gaussian, Poisson

@@ -95,7 +95,7 @@ def test_more_rounds_follow_only_where_the_last_one_brought_much() -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
-    _, noisy = white_image()
+    _, noisy = white_image(256)
     results = [
         tune(network(), noisy, Sure(SIGMA), schedule=SHORT, rng=Generator().manual_seed(seed))
         for seed in (1, 1, 2)

@@ -10,7 +10,8 @@ import torch
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from gaintuning.denoising import Adaptation, Array, Denoised
+from gaintuning.adaptation import Adaptation, Array
+from gaintuning.denoising import Denoised
 from gaintuning.figures import data_uri
 from gaintuning.planes import split_planes
 

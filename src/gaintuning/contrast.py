@@ -36,11 +36,10 @@ def find_contrast(denoiser: Denoiser, noisy: Images, risk: Objective, center: fl
     True
     """
     part = next(every_part(noisy, PIXELS, Generator().manual_seed(0)))
-    everywhere = part.new_ones(part[:, :1].shape)
 
     def losses(contrast: float) -> list[tuple[Tensor, Tensor]]:
         adjusted = with_contrast(denoiser, contrast, center)
-        return pixel_losses(adjusted, part, everywhere, risk, seed=0)
+        return pixel_losses(adjusted, part, None, risk, seed=0)
 
     best, at_best = 1.0, losses(1.0)
     while best * FINER > LOWEST:

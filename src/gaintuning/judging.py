@@ -1,4 +1,4 @@
-"""Whether tuning helped: the objective on pixels that tuning did not learn from."""
+"""Whether tuning helped: the objective, where there are few pixels on some that it did not see."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,13 +20,16 @@ Losses: TypeAlias = list[tuple[Tensor, Tensor]]
 JUDGED = 512**2
 """So many pixels decide: more would cost more than the tuning itself."""
 
+MANY = 256**2
+"""Of so many pixels none are held out."""
+
 JUDGED_CROP = 256
 """Side of the crops that are judged of a larger image."""
 
 
 @dataclass(frozen=True)
 class Risk:
-    """An objective on held-out pixels, before and after tuning, with the same random draws.
+    """An objective on the pixels that judge, before and after tuning, with the same random draws.
 
     Parameters
     ----------
@@ -39,32 +42,39 @@ class Risk:
     standard_error: float
 
 
-def hold_out(images: Images, rng: Generator) -> Mask:
-    """1 on a quarter of each image, else 0: of each four neighbouring blocks, one at random.
+def split_pixels(images: Images, rng: Generator) -> tuple[Mask, Mask]:
+    """Which pixels to learn from and which to judge by, 1 or 0: all and all, or of few pixels not.
 
-    Whoever learns from all pixels learns some of their noise, and the objective on the same pixels
-    would count that as a gain.
+    Whoever learns from few pixels learns some of their noise, and the objective on the same pixels
+    would count that as a gain. So a quarter is held out to judge by: of each four neighbouring
+    blocks, one at random. Of many pixels some thousand gains can learn little noise, and to hold any
+    out would cost more than it saves.
 
     Examples
     --------
-    >>> held_out = hold_out(torch.zeros(1, 1, 128, 128), torch.Generator().manual_seed(0))
-    >>> held_out.mean().item()
-    0.25
+    >>> learn, judge = split_pixels(torch.zeros(1, 1, 128, 128), torch.Generator().manual_seed(0))
+    >>> learn.mean().item(), judge.mean().item()
+    (0.75, 0.25)
     """
+    if images[:, 0].numel() >= MANY:
+        every = torch.ones((), dtype=torch.half, device=images.device)
+        everywhere = every.expand(len(images), 1, *images.shape[-2:])
+        return everywhere, everywhere
     n, _, height, width = images.shape
     side = 16 if min(height, width) >= 128 else 8
     rows, columns = (-(-length // (2 * side)) for length in (height, width))
     chosen = torch.randint(4, (n, 1, rows, columns), generator=rng)
-    cells = torch.zeros(n, 1, 2 * rows, 2 * columns)
+    cells = torch.zeros(n, 1, 2 * rows, 2 * columns, dtype=torch.half)
     for index in range(4):
-        cells[..., index // 2 :: 2, index % 2 :: 2] = (chosen == index).float()
+        cells[..., index // 2 :: 2, index % 2 :: 2] = chosen == index
     whole = cells.repeat_interleave(side, -2).repeat_interleave(side, -1)
-    return whole[..., :height, :width].to(images)
+    held_out = whole[..., :height, :width].to(images.device)
+    return 1 - held_out, held_out
 
 
 def masked_mean(losses: Tensor, mask: Tensor) -> Tensor:
     """The mean of the losses where the mask is 1; of some objectives they have half the size."""
-    fitting = _fit(mask, losses)
+    fitting = _fit(mask.to(losses.dtype), losses)
     return (losses * fitting).sum() / (fitting.sum() * losses.shape[1]).clamp(min=1)
 
 
@@ -72,27 +82,26 @@ def masked_mean(losses: Tensor, mask: Tensor) -> Tensor:
 def pixel_losses(
     denoiser: Denoiser,
     noisy: Images,
-    mask: Mask,
+    mask: Mask | None,
     objective: Objective,
     seed: int,
     draws: int = 1,
 ) -> Losses:
     """The objective pixel by pixel: of all images where they are small, else of random crops.
 
-    It is the mean over some draws of the objective's probes or masks.
+    It is the mean over some draws of the objective's probes or masks. Without a mask, all pixels
+    count.
     """
     rng = Generator().manual_seed(seed)
-    both = torch.cat([noisy, mask], 1)
-    if noisy[:, 0].numel() <= JUDGED:
-        pieces = list(both.split(1))
-    else:
-        pieces = list(random_crops(both, JUDGED_CROP, JUDGED // JUDGED_CROP**2, rng).split(1))
+    if mask is None:
+        mask = torch.ones((), dtype=torch.half).expand(len(noisy), 1, *noisy.shape[-2:])
+    pieces, masks = _judged(noisy, seed), _judged(mask, seed)
     found = []
-    for piece in pieces:
-        images = lay_out_images(piece[:, :-1])
+    for piece, counted in zip(pieces, masks, strict=True):
+        images = lay_out_images(piece)
         drawn = [objective(denoiser, images, rng).cpu().double() for _ in range(draws)]
         losses = torch.stack(drawn).mean(0)
-        found.append((losses, _fit(piece[:, -1:].cpu().double(), losses).expand_as(losses)))
+        found.append((losses, _fit(counted.cpu().double(), losses).expand_as(losses)))
     return found
 
 
@@ -117,6 +126,14 @@ def compare(before: Losses, after: Losses) -> Risk:
         for losses in (before, after)
     )
     return Risk(first, second, float(error))
+
+
+def _judged(images: Images, seed: int) -> list[Tensor]:
+    """The pieces that are judged; for one seed in the same places of images and of their mask."""
+    if images[:, 0].numel() <= JUDGED:
+        return list(images.split(1))
+    rng = Generator().manual_seed(seed)
+    return list(random_crops(images, JUDGED_CROP, JUDGED // JUDGED_CROP**2, rng).split(1))
 
 
 def _fit(mask: Tensor, losses: Tensor) -> Tensor:

@@ -12,14 +12,11 @@ their means tells Gaussian noise (the line is level) from shot noise (its slope 
 lies far above the line is texture, and is left out.
 """
 
-from dataclasses import dataclass, replace
-from math import hypot
-from typing import TypeAlias
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm
 from torch import Generator, Tensor
 
 from gaintuning._types import Denoiser, Images
@@ -27,27 +24,18 @@ from gaintuning.divergence import denoise_with_divergence
 from gaintuning.layout import lay_out_images
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.noise_guess import guess_sigma
-from gaintuning.patches import random_crops
 from gaintuning.scaling import find_range, spread
-
-Array: TypeAlias = NDArray[np.floating]
+from gaintuning.variance_line import Array, Blocks, Fitted, fit_lines, simplest_model
 
 PIXELS = 512**2
 """So many are looked at: the level is then sure to a few parts in a thousand."""
 
+PIECE = 128
 PLANES = 16
 SMOOTH = 0.5
 """The part of the blocks that is kept."""
 
-ABOVE = 2.0
-"""A block this many standard errors above the line shows texture."""
-
 MANY_BLOCKS = 64
-
-ERROR_OF_LEVEL = 0.01
-ERROR_OF_GAIN = 0.03
-"""What the scatter of the blocks does not show: texture that looks like noise, and a denoiser that
-is not as good as it can be. They are the median errors on natural images, see docs/noise.md."""
 
 STRIDES = (2, 4)
 
@@ -113,19 +101,18 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
     >>> type(found.noise).__name__, bool(abs(found.noise.sigma - 20) < 1)
     ('Gaussian', True)
     """
-    few = planes[spread(len(planes), PLANES)].astype(np.float64)
-    guess = guess_sigma(few)
-    pieces = _pieces(few)
+    pieces = _pieces(planes)
+    guess = guess_sigma(pieces[:, 0].double().numpy())
     cut_off, quantum = _cut_off(pieces, guess)
     # The denoiser sees the image in its middle range, with noise that it knows.
     shrink = min(1 / find_range(planes).width, 0.15 / guess)
     center = float(pieces.mean())
 
-    def observe(stride: int) -> "_Fitted":
+    def observe(stride: int) -> Fitted:
         apart = _apart(pieces, stride)
         unit = (apart - center) * shrink + 0.5
         seen = _blocks(denoiser, unit, _apart(cut_off, stride), 16 if stride == 1 else 8)
-        return _fit(seen.in_units(shrink, center))
+        return fit_lines(seen.in_units(shrink, center))
 
     best, best_stride = observe(1), 1
     for stride in STRIDES:
@@ -138,16 +125,25 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
         higher = other.level > 1.2 * best.level or best.agreement < 0.2
         if higher and agreed:
             best, best_stride = other, stride
-    noise, error = _model(best)
+    noise, error = simplest_model(best)
     return NoiseEstimate(noise, error, best_stride, float(cut_off.double().mean()), quantum)
 
 
-def _pieces(planes: Array) -> Images:
-    """All of a small image, random parts of a larger one; (n, 1, h, w)."""
-    images = torch.from_numpy(planes)[:, None].float()
-    if images.numel() <= PIXELS:
-        return images
-    return random_crops(images, 256, PIXELS // 256**2, Generator().manual_seed(0))
+def _pieces(planes: NDArray[np.generic]) -> Images:
+    """Some of the planes whole if they are small, else random parts of them; (n, 1, h, w)."""
+    few = [planes[index] for index in spread(len(planes), PLANES)]
+    height, width = planes.shape[-2:]
+    if len(few) * height * width > PIXELS:
+        tall, wide = min(PIECE, height), min(PIECE, width)
+        count = PIXELS // (tall * wide)
+        rng = np.random.default_rng(0)
+        tops = rng.integers(height - tall + 1, size=count)
+        lefts = rng.integers(width - wide + 1, size=count)
+        few = [
+            few[index % len(few)][top : top + tall, left : left + wide]
+            for index, (top, left) in enumerate(zip(tops, lefts, strict=True))
+        ]
+    return torch.from_numpy(np.stack(few).astype(np.float32))[:, None]
 
 
 def _apart(images: Images, stride: int) -> Tensor:
@@ -181,23 +177,8 @@ def _cut_off(images: Images, guess: float) -> tuple[Images, float]:
     return cut_off, quantum
 
 
-@dataclass(frozen=True)
-class _Blocks:
-    """Mean and noise variance of blocks of so many pixels each, and how many there might be."""
-
-    mean: Array
-    variance: Array
-    pixels: int
-    possible: int
-
-    def in_units(self, shrink: float, center: float) -> "_Blocks":
-        """Undo unit = (image - center) * shrink + 1 / 2."""
-        mean = (self.mean - 0.5) / shrink + center
-        return replace(self, mean=mean, variance=self.variance / shrink**2)
-
-
 @torch.inference_mode()
-def _blocks(denoiser: Denoiser, unit: Images, cut_off: Images, side: int) -> _Blocks:
+def _blocks(denoiser: Denoiser, unit: Images, cut_off: Images, side: int) -> Blocks:
     """The smoother half of the blocks of which little is cut off."""
     if unit.numel() < MANY_BLOCKS * side**2:
         side = 8
@@ -206,8 +187,8 @@ def _blocks(denoiser: Denoiser, unit: Images, cut_off: Images, side: int) -> _Bl
     sums: list[list[Array]] = [[], [], [], []]
     for image, ends in zip(unit.split(1), cut_off.split(1), strict=True):
         noisy = lay_out_images(image.to(parameters[0]))
-        denoised, slope = denoise_with_divergence(denoiser, noisy, 0.01, rng)
-        maps = ((noisy - denoised).square(), slope, denoised, ends)
+        denoised, divergence = denoise_with_divergence(denoiser, noisy, 0.01, rng)
+        maps = ((noisy - denoised).square(), divergence, denoised, ends)
         for found, values in zip(sums, maps, strict=True):
             pooled = torch.nn.functional.avg_pool2d(values.double().cpu(), side)
             found.append(pooled.flatten().numpy())
@@ -219,96 +200,4 @@ def _blocks(denoiser: Denoiser, unit: Images, cut_off: Images, side: int) -> _Bl
     kept = smoothest[: max(8, int(SMOOTH * usable.sum()))]
     kept = kept[usable[kept]]
     variance = energy[kept] / (1 - slope[kept]).clip(0.05)
-    return _Blocks(mean[kept], variance, side**2, max(8, int(SMOOTH * (cut < 0.02).sum())))
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """Lines of variance against mean: level, through zero, and any.
-
-    `level` is the noise's standard deviation where the image is, and `agreement` the part of the
-    blocks that lie on the line.
-    """
-
-    constant: "_Line"
-    through_zero: "_Line"
-    any: "_Line"
-    level: float
-    agreement: float
-
-
-@dataclass(frozen=True)
-class _Line:
-    """variance = slope * mean + constant, the standard errors, and how far it rises and falls."""
-
-    slope: float
-    constant: float
-    slope_error: float
-    constant_error: float
-    rise: float
-    agreement: float
-
-
-def _fit(blocks: _Blocks) -> _Fitted:
-    constant = _robust_line(blocks, slope=False)
-    through_zero = _robust_line(blocks, constant=False)
-    line = _robust_line(blocks)
-    level = (line.slope * blocks.mean + line.constant).clip(0).mean() ** 0.5
-    return _Fitted(constant, through_zero, line, float(level), line.agreement)
-
-
-def _robust_line(blocks: _Blocks, *, slope: bool = True, constant: bool = True) -> _Line:
-    """Least squares in relative errors, over the blocks that do not lie far above the line."""
-    used = np.array([slope, constant])
-    columns = np.stack([blocks.mean, np.ones_like(blocks.mean)], 1) * used
-    variance = blocks.variance
-    relative = (2 / blocks.pixels) ** 0.5  # of the variance of so many normal numbers
-    # What is left of a normal distribution below the cut has a lower mean.
-    shift = 1 - relative * norm.pdf(ABOVE) / norm.cdf(ABOVE)
-    low = np.quantile(variance, 0.1) / (chi2.ppf(0.1, blocks.pixels) / blocks.pixels)
-    predicted = np.full_like(variance, low)
-    inside = variance < np.quantile(variance, 0.9)
-    if not slope:
-        inside &= variance < low * (1 + ABOVE * relative)
-    coefficients = np.zeros(2)
-    for _ in range(20):
-        weight = 1 / predicted[inside, None]
-        weighted = columns[inside][:, used] * weight
-        solved = np.linalg.lstsq(weighted, variance[inside] * weight[:, 0], rcond=None)[0]
-        coefficients[used] = solved / shift
-        predicted = (columns @ coefficients).clip(0.05 * low)
-        excess = variance / predicted - 1
-        within = (excess < ABOVE * relative) & (excess > -4 * relative)
-        if within.sum() < 8:
-            break
-        inside = within
-    residual = (variance[inside] / predicted[inside] - 1).std()
-    weighted = columns[inside][:, used] / predicted[inside, None]
-    errors = np.zeros(2)
-    covariance = np.linalg.pinv(weighted.T @ weighted)
-    errors[used] = residual * np.sqrt(np.diag(covariance))
-    ends = np.quantile(predicted[inside], [0.05, 0.95])
-    return _Line(
-        float(coefficients[0]),
-        float(coefficients[1]),
-        float(errors[0]),
-        float(errors[1]),
-        float(ends[1] / ends[0]),
-        float(within.sum() / blocks.possible),
-    )
-
-
-def _model(found: _Fitted) -> tuple[Gaussian | Poisson | PoissonGaussian, float]:
-    """The simplest model that the lines allow, and the relative standard error of its level."""
-    line = found.any
-    if line.slope < 4 * line.slope_error or line.rise < 1.15:
-        constant = found.constant
-        scatter = constant.constant_error / constant.constant / 2
-        return Gaussian(constant.constant**0.5), hypot(scatter, ERROR_OF_LEVEL)
-    if abs(line.constant) < 2 * line.constant_error:
-        gain = found.through_zero
-        return Poisson(gain.slope), hypot(gain.slope_error / gain.slope, ERROR_OF_GAIN)
-    error = hypot(line.slope_error / line.slope, ERROR_OF_GAIN)
-    if line.constant > 0:
-        return PoissonGaussian(line.slope, line.constant**0.5), error
-    return Poisson(line.slope, -line.constant / line.slope), error
+    return Blocks(mean[kept], variance, side**2, max(8, int(SMOOTH * (cut < 0.02).sum())))

@@ -11,8 +11,9 @@ import torch
 from jinja2 import Environment, StrictUndefined
 from torch import Tensor
 
+from gaintuning.adaptation import Adaptation, Array
 from gaintuning.comparison import SIGNED_COLORS, describe_plane, draw_views
-from gaintuning.denoising import Adaptation, Array, Denoised
+from gaintuning.denoising import Denoised
 from gaintuning.figures import gain_chart, loss_chart
 from gaintuning.outputs import check_place, whole_file
 from gaintuning.trust import ErrorEstimate

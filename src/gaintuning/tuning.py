@@ -12,7 +12,15 @@ from gaintuning.descent import ConfirmedAdam
 from gaintuning.fused import fuse
 from gaintuning.gains import channel_gains, fold, free_parameters, gains_by_layer
 from gaintuning.hardware import freed_memory_kept, has_bfloat16_units
-from gaintuning.judging import JUDGED, Losses, Risk, compare, hold_out, masked_mean, pixel_losses
+from gaintuning.judging import (
+    JUDGED,
+    Losses,
+    Risk,
+    compare,
+    masked_mean,
+    pixel_losses,
+    split_pixels,
+)
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.patches import every_part
 
@@ -89,8 +97,8 @@ class Tuned:
     Parameters
     ----------
     network : plain, of the class that was handed in: tuned if `accepted`, else the pre-trained.
-    accepted : whether the risk on the held-out pixels fell by more than chance would have it.
-    risk : the judge on the held-out pixels, before tuning and with the best that was found.
+    accepted : whether the risk fell by more than chance would have it.
+    risk : the judge, before tuning and with the best that was found.
     gains : the gains that were found, by the name of their layer, accepted or not.
     losses : the objective on the pixels of each step.
     """
@@ -143,15 +151,19 @@ def tune(
     pretrained = lay_out_network(fold(network))
     moving = fuse_for(free, noisy)
     descent = ConfirmedAdam(free_parameters(free), schedule.rate_for(noisy))
-    held_out = hold_out(noisy, rng)
-    parts = every_part(torch.cat([noisy, 1 - held_out], 1), schedule.pixels, rng)
-    # The held-out pixels are judged by the same random draws throughout.
+    learn, judged = split_pixels(noisy, rng)
+    # The same random draws judge throughout, and the parts of the image are taken in the same order
+    # as those of the mask.
     seed = int(torch.randint(2**62, (), generator=rng))
+    parts, masks = (
+        every_part(images, schedule.pixels, Generator().manual_seed(seed))
+        for images in (noisy, learn)
+    )
 
     draws = max(1, min(MOST_DRAWS, JUDGED // noisy[:, 0].numel()))
 
     def losses_now() -> Losses:
-        return pixel_losses(moving, noisy, held_out, judge, seed, draws)
+        return pixel_losses(moving, noisy, judged, judge, seed, draws)
 
     at_first = kept_losses = losses_now()
     kept, kept_positions = pretrained, descent.positions()
@@ -159,9 +171,8 @@ def tune(
     for done in range(schedule.rounds):
         told = stage_of(progress, done, schedule.rounds)
         for step in range(schedule.steps):
-            part = next(parts)
-            pixels = objective(moving, lay_out_images(part[:, :-1]), rng)
-            losses.append(gradient_step(masked_mean(pixels, part[:, -1:]), descent))
+            pixels = objective(moving, lay_out_images(next(parts)), rng)
+            losses.append(gradient_step(masked_mean(pixels, next(masks)), descent))
             if told:
                 told(step + 1, schedule.steps)
         descent.settle()

@@ -1,0 +1,177 @@
+"""What is learned about one channel of an image, from its intensities to the error that is left."""
+
+from dataclasses import astuple, dataclass, field, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gaintuning import zoo
+from gaintuning._types import Images
+from gaintuning.contrast import find_contrast
+from gaintuning.judging import Risk
+from gaintuning.layout import lay_out_network
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
+from gaintuning.scaling import IntensityRange, find_range
+from gaintuning.trust import ErrorEstimate, estimate_error, risk_of
+from gaintuning.tuning import Tuned
+
+Array: TypeAlias = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What was learned about one channel of an image (most images have one).
+
+    Parameters
+    ----------
+    intensity_range : the intensities that were mapped to 0 and 1.
+    noise : the noise model, in the units of the image.
+    estimate : how the noise was found in the image; None if it was given.
+    contrast : the network saw the intensities with this part of their contrast, since the noise is
+        then one that it knows; 1 if it knew it already.
+    objective : name of the loss that was minimised; empty if nothing was tuned.
+    accepted : whether the tuned gains were kept.
+    risk : what decided, before and after tuning, in squared units of the image.
+    pretrained_error, error : the mean squared error of the pre-trained network's result and of the
+        image that is returned, estimated without the clean image, in the same units; None where
+        the noise is not independent from pixel to pixel, or the network does not see every pixel.
+    gains : the gains that were found, by the name of their layer.
+    losses : the objective step by step, in the same units.
+    """
+
+    intensity_range: IntensityRange
+    noise: Noise
+    estimate: NoiseEstimate | None = None
+    contrast: float = 1.0
+    objective: str = ""
+    accepted: bool = False
+    risk: Risk | None = None
+    pretrained_error: ErrorEstimate | None = None
+    error: ErrorEstimate | None = None
+    gains: dict[str, Tensor] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+
+    @property
+    def stride(self) -> int:
+        """Pixels must lie so many rows or columns apart for their noise to be independent."""
+        return self.estimate.stride if self.estimate else 1
+
+    @property
+    def verdict(self) -> str:
+        """What became of the tuning, in a sentence."""
+        if self.risk is None:
+            return "the pre-trained network was used as it is"
+        if not self.accepted:
+            return (
+                "the pre-trained network was kept: tuning did not lower the estimated risk by more "
+                "than chance"
+            )
+        if self.pretrained_error is None or self.error is None:
+            fell = (
+                f"{self.objective} loss {self.risk.before:.4g} before, {self.risk.after:.4g} after"
+            )
+            return f"the tuned network was kept: {fell}"
+        before, after = (one.mean_square for one in (self.pretrained_error, self.error))
+        if min(before, after) <= 0:
+            return "the tuned network was kept: the error that is left is too small to be estimated"
+        return (
+            f"the tuned network was kept: estimated error {before**0.5:.4g} before, "
+            f"{after**0.5:.4g} after (root mean square; {10 * np.log10(before / after):+.2f} dB)"
+        )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know before believing the result, in sentences."""
+        found = list(self.estimate.remarks) if self.estimate else []
+        if self.contrast < 1:
+            found.append(
+                "the noise is stronger than the network was trained for, so it saw the image with "
+                f"{self.contrast:.2g} of its contrast"
+            )
+        return tuple(found)
+
+
+def look_at(
+    planes: Array,
+    noise: Noise | Literal["auto"],
+    intensity_range: tuple[float, float] | None,
+    device: torch.device,
+    which: str,
+) -> Adaptation:
+    """Range and noise of one channel, stated or found."""
+    if noise != "auto" and not isinstance(noise, (Gaussian, Poisson, PoissonGaussian)):
+        raise TypeError(
+            "noise must be Gaussian(sigma), Poisson(gain), PoissonGaussian(gain, sigma) or 'auto', "
+            f"got {noise!r}; say which, as in gaintuning.Gaussian(25)"
+        )
+    try:
+        scale = IntensityRange(*intensity_range) if intensity_range else find_range(planes)
+        if noise == "auto":
+            estimate = find_noise(planes, device)
+            return Adaptation(scale, estimate.noise, estimate)
+    except ValueError as error:
+        raise ValueError(f"{which}{error}") from error
+    return Adaptation(scale, noise)
+
+
+def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
+    """The noise of (n, samples, height, width) planes, by the network that serves by default."""
+    return estimate_noise(
+        planes.reshape(-1, *planes.shape[-2:]), lay_out_network(zoo.load(zoo.DEFAULT)[0].to(device))
+    )
+
+
+def bring_into_range(
+    network: nn.Module, few: Images, adaptation: Adaptation, *, blind: bool
+) -> tuple[Adaptation, IntensityRange]:
+    """Less contrast, if the noise is then one that the network knows better."""
+    scale = adaptation.intensity_range
+    if blind or adaptation.stride > 1:
+        return adaptation, scale
+    center = float(few.mean())
+    noise = adaptation.noise.rescaled(scale.low, scale.high)
+    contrast = find_contrast(network, few, risk_of(noise), center)
+    return replace(adaptation, contrast=contrast), scale.stretched(1 / contrast, center)
+
+
+def learned(
+    adaptation: Adaptation, objective: str, tuned: Tuned, network_sees: IntensityRange
+) -> Adaptation:
+    """With what tuning found, in the squared units of the image."""
+    square = network_sees.width**2
+    return replace(
+        adaptation,
+        objective=objective,
+        accepted=tuned.accepted,
+        risk=Risk(*(square * value for value in astuple(tuned.risk))),
+        gains=tuned.gains,
+        losses=tuple(square * loss for loss in tuned.losses),
+    )
+
+
+def with_errors(
+    adaptation: Adaptation,
+    pretrained: nn.Module,
+    tuned: Tuned,
+    few: Images,
+    network_sees: IntensityRange,
+) -> Adaptation:
+    """With the estimated errors of both results, in the squared units of the image."""
+    square = network_sees.width**2
+    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    unsure = adaptation.estimate.standard_error if adaptation.estimate else 0.0
+
+    def error_of(network: nn.Module) -> ErrorEstimate:
+        found = estimate_error(network, few, noise, unsure)
+        return ErrorEstimate(*(square * value for value in astuple(found)))
+
+    before = error_of(pretrained)
+    return replace(
+        adaptation,
+        pretrained_error=before,
+        error=error_of(tuned.network) if tuned.accepted else before,
+    )

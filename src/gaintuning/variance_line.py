@@ -1,0 +1,128 @@
+"""The line of variance against mean that blocks of a noisy image lie on, and the model it tells."""
+
+from dataclasses import dataclass, replace
+from math import hypot
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2, norm
+
+from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
+
+Array: TypeAlias = NDArray[np.floating]
+
+ABOVE = 2.0
+"""A block this many standard errors above the line shows texture."""
+
+ERROR_OF_LEVEL = 0.01
+ERROR_OF_GAIN = 0.03
+"""What the scatter of the blocks does not show: texture that looks like noise, and a denoiser that
+is not as good as it can be. They are the median errors on natural images, see docs/noise.md."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Mean and noise variance of blocks of so many pixels each, and how many there might be."""
+
+    mean: Array
+    variance: Array
+    pixels: int
+    possible: int
+
+    def in_units(self, shrink: float, center: float) -> "Blocks":
+        """Undo unit = (image - center) * shrink + 1 / 2."""
+        mean = (self.mean - 0.5) / shrink + center
+        return replace(self, mean=mean, variance=self.variance / shrink**2)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Lines of variance against mean: level, through zero, and any.
+
+    `level` is the noise's standard deviation where the image is, and `agreement` the part of the
+    blocks that lie on the line.
+    """
+
+    constant: "Line"
+    through_zero: "Line"
+    any: "Line"
+    level: float
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """variance = slope * mean + constant, the standard errors, and how far it rises and falls."""
+
+    slope: float
+    constant: float
+    slope_error: float
+    constant_error: float
+    rise: float
+    agreement: float
+
+
+def fit_lines(blocks: Blocks) -> Fitted:
+    constant = _robust_line(blocks, slope=False)
+    through_zero = _robust_line(blocks, constant=False)
+    line = _robust_line(blocks)
+    level = (line.slope * blocks.mean + line.constant).clip(0).mean() ** 0.5
+    return Fitted(constant, through_zero, line, float(level), line.agreement)
+
+
+def _robust_line(blocks: Blocks, *, slope: bool = True, constant: bool = True) -> Line:
+    """Least squares in relative errors, over the blocks that do not lie far above the line."""
+    used = np.array([slope, constant])
+    columns = np.stack([blocks.mean, np.ones_like(blocks.mean)], 1) * used
+    variance = blocks.variance
+    relative = (2 / blocks.pixels) ** 0.5  # of the variance of so many normal numbers
+    # What is left of a normal distribution below the cut has a lower mean.
+    shift = 1 - relative * norm.pdf(ABOVE) / norm.cdf(ABOVE)
+    low = np.quantile(variance, 0.1) / (chi2.ppf(0.1, blocks.pixels) / blocks.pixels)
+    predicted = np.full_like(variance, low)
+    inside = variance < np.quantile(variance, 0.9)
+    if not slope:
+        inside &= variance < low * (1 + ABOVE * relative)
+    coefficients = np.zeros(2)
+    for _ in range(20):
+        weight = 1 / predicted[inside, None]
+        weighted = columns[inside][:, used] * weight
+        solved = np.linalg.lstsq(weighted, variance[inside] * weight[:, 0], rcond=None)[0]
+        coefficients[used] = solved / shift
+        predicted = (columns @ coefficients).clip(0.05 * low)
+        excess = variance / predicted - 1
+        within = (excess < ABOVE * relative) & (excess > -4 * relative)
+        if within.sum() < 8:
+            break
+        inside = within
+    residual = (variance[inside] / predicted[inside] - 1).std()
+    weighted = columns[inside][:, used] / predicted[inside, None]
+    errors = np.zeros(2)
+    covariance = np.linalg.pinv(weighted.T @ weighted)
+    errors[used] = residual * np.sqrt(np.diag(covariance))
+    ends = np.quantile(predicted[inside], [0.05, 0.95])
+    return Line(
+        float(coefficients[0]),
+        float(coefficients[1]),
+        float(errors[0]),
+        float(errors[1]),
+        float(ends[1] / ends[0]),
+        float(within.sum() / blocks.possible),
+    )
+
+
+def simplest_model(found: Fitted) -> tuple[Gaussian | Poisson | PoissonGaussian, float]:
+    """The simplest model that the lines allow, and the relative standard error of its level."""
+    line = found.any
+    if line.slope < 4 * line.slope_error or line.rise < 1.15:
+        constant = found.constant
+        scatter = constant.constant_error / constant.constant / 2
+        return Gaussian(constant.constant**0.5), hypot(scatter, ERROR_OF_LEVEL)
+    if abs(line.constant) < 2 * line.constant_error:
+        gain = found.through_zero
+        return Poisson(gain.slope), hypot(gain.slope_error / gain.slope, ERROR_OF_GAIN)
+    error = hypot(line.slope_error / line.slope, ERROR_OF_GAIN)
+    if line.constant > 0:
+        return PoissonGaussian(line.slope, line.constant**0.5), error
+    return Poisson(line.slope, -line.constant / line.slope), error
