@@ -245,6 +245,18 @@ def test_a_large_image_is_shown_in_part_and_averaged_and_pure_noise_looks_alike_
     assert abs(spreads[0] - spreads[1]) < 4 * np.hypot(*errors)
 
 
+@pytest.mark.parametrize(("width", "expected"), [(1, 0.0), (2, 0.25), (3, 1 / 3)])
+def test_the_correlation_of_the_residual_is_that_of_its_neighbours(
+    width: int, expected: float
+) -> None:
+    white = np.random.default_rng(0).normal(0, 20, (200, 300))
+    blurred = sum(np.roll(white, shift, axis=1) for shift in range(width))
+    clean = np.zeros_like(white)
+    (view,) = draw_views(blurred, Denoised(clean, clean, "YX", "unet", (UNTUNED,), 1.0))
+    # In rows the mean of so many neighbours correlates by 1 - 1 / width, in columns not at all.
+    assert view.correlation == pytest.approx(expected, abs=4 / white.size**0.5)
+
+
 def test_where_the_model_has_no_noise_the_residual_is_neutral() -> None:
     clean = np.full((48, 64), 9.0)
     clean[:, :32] = 0

@@ -49,7 +49,9 @@ def scores(network: str, sigma: int, objective: str, name: str = "set12") -> np.
 def test_the_tables_in_the_documentation_are_those_of_the_raw_results(
     experiment: Callable[[str], ModuleType],
 ) -> None:
-    set12, networks, piecewise = map(experiment, ("set12", "networks", "piecewise"))
+    names = ("set12", "networks", "piecewise", "noise_levels")
+    set12, networks, piecewise, noise_levels = map(experiment, names)
+    assert noise_levels.table(rows("noise")) in page("noise")
     assert set12.table(rows(), set12.RUNS) in page("results")
     assert networks.cards() in page("networks")
     assert networks.table(rows("networks")) in page("networks")
@@ -94,6 +96,18 @@ def test_the_weights_are_small_enough_to_come_with_the_package() -> None:
     assert sum(file.stat().st_size for file in files) < 25e6
 
 
+def test_the_noise_of_natural_images_is_found() -> None:
+    errors: dict[tuple[str, ...], list[float]] = {}
+    for row in rows("noise"):
+        case = (row["model"], row["level"], row["read"])
+        errors.setdefault(case, []).append(abs(float(row["error"])))
+    assert len(errors) == 12
+    for (model, _, _), found in errors.items():
+        assert np.median(found) <= (0.03 if model == "gaussian" else 0.10)
+        if model == "gaussian":
+            assert max(found) <= 0.10
+
+
 @pytest.mark.parametrize("network", ["DnCNN", "UNet"])
 def test_sure_improves_images_like_the_training_set_and_harms_none(network: str) -> None:
     before, after = scores(network, 30, "sure").T
@@ -130,13 +144,19 @@ def test_the_experiment_runs_small_and_goes_on_where_it_stopped(
     assert first.splitlines()[:5] == again.splitlines()[:5]
 
 
-@pytest.mark.parametrize("name", ["networks", "piecewise"])
+@pytest.mark.parametrize(
+    ("name", "folders", "words"),
+    [
+        ("networks", ["data/set12", "data/bsd68"], f"| {zoo.DEFAULT} |"),
+        ("piecewise", ["data/set12"], "| dncnn-piecewise | 30 | sure |"),
+        ("noise_levels", ["data/bsd68"], "| sigma 20 | 2 |"),
+        ("never_worse", ["data/set12", "data/bsd68", "data/urban100"], "| all | 2 |"),
+    ],
+)
 def test_the_experiments_with_the_networks_on_board_run_small(
-    published: Callable[[str], Path], tmp_path: Path, name: str
+    published: Callable[[str], Path], tmp_path: Path, name: str, folders: list[str], words: str
 ) -> None:
-    folders = {"networks": ["data/set12", "data/bsd68"], "piecewise": ["data/set12"]}[name]
     command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), "--quick"]
     command += [str(published(folder)) for folder in folders]
     command += ["--output", str(tmp_path / "small.csv")]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert zoo.DEFAULT in told if name == "networks" else "| dncnn-piecewise | 30 | sure |" in told
+    assert words in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -21,6 +21,9 @@ from gaintuning.tuning import Tuned
 
 Array: TypeAlias = NDArray[np.generic]
 
+MUCH_CLIPPED = 0.05
+"""With this part of the pixels cut off, what a risk estimate says is no longer the error."""
+
 
 @dataclass(frozen=True)
 class Adaptation:
@@ -38,7 +41,8 @@ class Adaptation:
     risk : what decided, before and after tuning, in squared units of the image.
     pretrained_error, error : the mean squared error of the pre-trained network's result and of the
         image that is returned, estimated without the clean image, in the same units; None where
-        the noise is not independent from pixel to pixel, or the network does not see every pixel.
+        the noise is not independent from pixel to pixel, much of it is cut off, or the network does
+        not see every pixel.
     gains : the gains that were found, by the name of their layer.
     losses : the objective step by step, in the same units.
     """
@@ -59,6 +63,11 @@ class Adaptation:
     def stride(self) -> int:
         """Pixels must lie so many rows or columns apart for their noise to be independent."""
         return self.estimate.stride if self.estimate else 1
+
+    @property
+    def has_an_error_estimate(self) -> bool:
+        """Whether the noise is near enough to its model for the error to be estimated."""
+        return self.stride == 1 and (self.estimate is None or self.estimate.clipped < MUCH_CLIPPED)
 
     @property
     def verdict(self) -> str:
@@ -89,7 +98,7 @@ class Adaptation:
         found = list(self.estimate.remarks) if self.estimate else []
         if self.contrast < 1:
             found.append(
-                "the noise is stronger than the network was trained for, so it saw the image with "
+                "the network took the noise away better at less contrast, so it saw the image with "
                 f"{self.contrast:.2g} of its contrast"
             )
         return tuple(found)

@@ -60,6 +60,7 @@ class View:
     residual : noisy - result, in standard deviations of the noise.
     residual_sigma : standard deviation of noisy - result, in the units of the image.
     noise_sigma : standard deviation of the noise by its model, likewise.
+    correlation : of neighbouring values of noisy - result, in standard deviations of the noise.
     change : tuned - pre-trained, in the units of the image; None if nothing tuned was kept.
     """
 
@@ -73,6 +74,7 @@ class View:
     residual: SignedMap
     residual_sigma: float
     noise_sigma: float
+    correlation: float
     change: SignedMap | None
 
 
@@ -172,8 +174,17 @@ def _draw_view(
         _signed_map(mean_residual, RESIDUAL_LIMIT),
         float(residual.std()),
         float(variance.mean() ** 0.5),
+        _neighbor_correlation(relative),
         _signed_map(change, limit) if adaptation.accepted else None,
     )
+
+
+def _neighbor_correlation(values: NDArray[np.float64]) -> float:
+    """How far the neighbours in rows and columns of (..., height, width) go together, -1 to 1."""
+    beside = (values[..., 1:] * values[..., :-1]).mean()
+    below = (values[..., 1:, :] * values[..., :-1, :]).mean()
+    square = np.square(values).mean()
+    return float((beside + below) / 2 / square) if square > 0 else 0.0
 
 
 def _average(pixels: NDArray[np.float64], block: tuple[int, ...]) -> NDArray[np.float64]:

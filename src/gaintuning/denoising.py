@@ -174,7 +174,7 @@ def denoise(
                 progress=stages[1],
             )
             adaptation = learned(adaptation, label, tuned, network_sees)
-            if not blind and adaptation.stride == 1:
+            if not blind and adaptation.has_an_error_estimate:
                 adaptation = with_errors(adaptation, pretrained, tuned, few, network_sees)
             if tuned.accepted:
                 output = run(tuned.network, unit, stages[2])

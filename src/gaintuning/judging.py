@@ -47,8 +47,8 @@ def split_pixels(images: Images, rng: Generator) -> tuple[Mask, Mask]:
 
     Whoever learns from few pixels learns some of their noise, and the objective on the same pixels
     would count that as a gain. So a quarter is held out to judge by: of each four neighbouring
-    blocks, one at random. Of many pixels some thousand gains can learn little noise, and to hold any
-    out would cost more than it saves.
+    blocks, one at random. Of many pixels some thousand gains can learn little noise, and to hold
+    any out would cost more than it saves.
 
     Examples
     --------

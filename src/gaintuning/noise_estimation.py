@@ -103,7 +103,7 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
     """
     pieces = _pieces(planes)
     guess = guess_sigma(pieces[:, 0].double().numpy())
-    cut_off, quantum = _cut_off(pieces, guess)
+    cut_off, quantum = _cut_off(pieces)
     # The denoiser sees the image in its middle range, with noise that it knows.
     shrink = min(1 / find_range(planes).width, 0.15 / guess)
     center = float(pieces.mean())
@@ -160,21 +160,21 @@ def _apart(images: Images, stride: int) -> Tensor:
     )
 
 
-def _cut_off(images: Images, guess: float) -> tuple[Images, float]:
-    """1 where an intensity is the lowest or highest and common; and the step between intensities.
+def _cut_off(images: Images) -> tuple[Images, float]:
+    """1 where an intensity is cut off at the lowest or highest; and the step between intensities.
 
-    Counts have a lowest value, none, that cuts nothing off. They are known by their coarse steps.
+    What is cut off gathers there: the value is far more common than the next. The lowest value of
+    counts, none, is not.
     """
-    values = images.unique()
-    common = len(values) < 0.02 * images.numel()
-    quantum = float(values.diff().min()) if common and len(values) > 1 else 0.0
-    ends = [values[-1]] if quantum > guess / 3 else [values[0], values[-1]]
+    values, counts = images.unique(return_counts=True)
     cut_off = torch.zeros_like(images)
-    for end in ends:
-        there = images == end
-        if there.double().mean() > 1e-3:
-            cut_off[there] = 1
-    return cut_off, quantum
+    if len(values) < 2:
+        return cut_off, 0.0
+    for end, beside in ((0, 1), (-1, -2)):
+        if counts[end] > max(1e-3 * images.numel(), 3 * int(counts[beside])):
+            cut_off[images == values[end]] = 1
+    stepwise = len(values) < 0.02 * images.numel()
+    return cut_off, float(values.diff().min()) if stepwise else 0.0
 
 
 @torch.inference_mode()
