@@ -77,7 +77,7 @@ def test_the_estimate_is_in_the_units_of_the_image(
     assert found.noise.sigma == pytest.approx(20 * factor, rel=0.03)
 
 
-@pytest.mark.parametrize("width", [0.5, 0.7])
+@pytest.mark.parametrize("width", [0.7, 1.0])
 def test_noise_that_goes_together_is_noticed_and_its_level_still_found(
     denoiser: nn.Module, width: float
 ) -> None:
@@ -87,6 +87,13 @@ def test_noise_that_goes_together_is_noticed_and_its_level_still_found(
     assert "goes together" in found.remarks[0]
     level = found.noise.variance(torch.tensor(130.0)) ** 0.5
     assert float(level) == pytest.approx(25, rel=0.15)
+
+
+def test_a_grating_with_independent_noise_is_not_taken_for_noise(denoiser: nn.Module) -> None:
+    rows, columns = np.mgrid[:128, :128]
+    grating = 120 + 60 * np.sign(np.sin(1.9 * rows + 0.2 * np.sin(columns / 9)))
+    found = estimate_noise(with_noise(grating, Gaussian(10.0))[None], denoiser)
+    assert found.stride == 1
 
 
 def test_intensities_that_are_cut_off_are_told_of_and_left_out(denoiser: nn.Module) -> None:

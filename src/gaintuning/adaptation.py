@@ -1,6 +1,7 @@
 """What is learned about one channel of an image, from its intensities to the error that is left."""
 
 from dataclasses import astuple, dataclass, field, replace
+from math import hypot
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from gaintuning import zoo
 from gaintuning._types import Images
 from gaintuning.contrast import find_contrast
-from gaintuning.judging import Risk
+from gaintuning.judging import Risk, compare, pixel_losses
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
@@ -173,14 +174,21 @@ def with_errors(
     square = network_sees.width**2
     noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
     unsure = adaptation.estimate.standard_error if adaptation.estimate else 0.0
-
-    def error_of(network: nn.Module) -> ErrorEstimate:
-        found = estimate_error(network, few, noise, unsure)
-        return ErrorEstimate(*(square * value for value in astuple(found)))
-
-    before = error_of(pretrained)
-    return replace(
-        adaptation,
-        pretrained_error=before,
-        error=error_of(tuned.network) if tuned.accepted else before,
+    before = estimate_error(pretrained, few, noise, unsure)
+    after = before
+    if tuned.accepted:
+        # Where tuning learned, the estimate would be too low.
+        fall = compare(
+            *(
+                pixel_losses(network, few, tuned.unseen, risk_of(noise), seed=0)
+                for network in (pretrained, tuned.network)
+            )
+        )
+        after = ErrorEstimate(
+            before.mean_square - (fall.before - fall.after),
+            hypot(before.standard_error, fall.standard_error),
+        )
+    pretrained_error, error = (
+        ErrorEstimate(*(square * value for value in astuple(found))) for found in (before, after)
     )
+    return replace(adaptation, pretrained_error=pretrained_error, error=error)

@@ -21,7 +21,7 @@ JUDGED = 512**2
 """So many pixels decide: more would cost more than the tuning itself."""
 
 MANY = 256**2
-"""Of so many pixels none are held out."""
+"""Of so many pixels fewer are held out."""
 
 JUDGED_CROP = 256
 """Side of the crops that are judged of a larger image."""
@@ -42,34 +42,34 @@ class Risk:
     standard_error: float
 
 
-def split_pixels(images: Images, rng: Generator) -> tuple[Mask, Mask]:
-    """Which pixels to learn from and which to judge by, 1 or 0: all and all, or of few pixels not.
+def split_pixels(images: Images, rng: Generator) -> tuple[Mask, Mask, Mask]:
+    """Which pixels to learn from, which to judge by and which are never learned from, 1 or 0.
 
     Whoever learns from few pixels learns some of their noise, and the objective on the same pixels
-    would count that as a gain. So a quarter is held out to judge by: of each four neighbouring
-    blocks, one at random. Of many pixels some thousand gains can learn little noise, and to hold
-    any out would cost more than it saves.
+    would count that as a gain. So a quarter is held out and judges: of each four neighbouring
+    blocks, one at random. Of many pixels some thousand gains can learn little noise, and to hold a
+    quarter out would cost more than it saves: there it is one block in sixteen, and all judge.
 
     Examples
     --------
-    >>> learn, judge = split_pixels(torch.zeros(1, 1, 128, 128), torch.Generator().manual_seed(0))
-    >>> learn.mean().item(), judge.mean().item()
-    (0.75, 0.25)
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> learn, judge, unseen = split_pixels(torch.zeros(1, 1, 128, 128), rng)
+    >>> learn.mean().item(), judge.mean().item(), unseen.mean().item()
+    (0.75, 0.25, 0.25)
     """
-    if images[:, 0].numel() >= MANY:
-        every = torch.ones((), dtype=torch.half, device=images.device)
-        everywhere = every.expand(len(images), 1, *images.shape[-2:])
-        return everywhere, everywhere
     n, _, height, width = images.shape
+    many = images[:, 0].numel() >= MANY
     side = 16 if min(height, width) >= 128 else 8
-    rows, columns = (-(-length // (2 * side)) for length in (height, width))
-    chosen = torch.randint(4, (n, 1, rows, columns), generator=rng)
-    cells = torch.zeros(n, 1, 2 * rows, 2 * columns, dtype=torch.half)
-    for index in range(4):
-        cells[..., index // 2 :: 2, index % 2 :: 2] = chosen == index
+    across = 4 if many else 2
+    rows, columns = (-(-length // (across * side)) for length in (height, width))
+    chosen = torch.randint(across**2, (n, 1, rows, columns), generator=rng)
+    cells = torch.zeros(n, 1, across * rows, across * columns, dtype=torch.half)
+    for index in range(across**2):
+        cells[..., index // across :: across, index % across :: across] = chosen == index
     whole = cells.repeat_interleave(side, -2).repeat_interleave(side, -1)
-    held_out = whole[..., :height, :width].to(images.device)
-    return 1 - held_out, held_out
+    unseen = whole[..., :height, :width].to(images.device)
+    everywhere = torch.ones((), dtype=torch.half, device=images.device).expand_as(unseen)
+    return 1 - unseen, everywhere if many else unseen, unseen
 
 
 def masked_mean(losses: Tensor, mask: Tensor) -> Tensor:

@@ -39,6 +39,9 @@ MANY_BLOCKS = 64
 
 STRIDES = (2, 4)
 
+DOUBTED = 0.4
+"""If fewer of the blocks agree on a line, the noise may not be independent from pixel to pixel."""
+
 
 @dataclass(frozen=True)
 class NoiseEstimate:
@@ -119,11 +122,9 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
         if min(pieces.shape[-2:]) < 32 * stride:
             break
         other = observe(stride)
-        # Texture has no level that most blocks agree on, at any distance.
-        agreed = other.agreement > max(0.5, best.agreement + 0.2)
-        # A line that hardly any blocks lie on has no level.
-        higher = other.level > 1.2 * best.level or best.agreement < 0.2
-        if higher and agreed:
+        # Strong texture disagrees as well, but rarely with so many blocks.
+        doubted = best.agreement < DOUBTED
+        if doubted and other.agreement > max(0.5, best.agreement + 0.2):
             best, best_stride = other, stride
     noise, error = simplest_model(best)
     return NoiseEstimate(noise, error, best_stride, float(cut_off.double().mean()), quantum)

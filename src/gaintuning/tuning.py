@@ -15,6 +15,7 @@ from gaintuning.hardware import freed_memory_kept, has_bfloat16_units
 from gaintuning.judging import (
     JUDGED,
     Losses,
+    Mask,
     Risk,
     compare,
     masked_mean,
@@ -101,6 +102,7 @@ class Tuned:
     risk : the judge, before tuning and with the best that was found.
     gains : the gains that were found, by the name of their layer, accepted or not.
     losses : the objective on the pixels of each step.
+    unseen : 1 where nothing was learned, else 0; tuning does not flatter what is estimated there.
     """
 
     network: nn.Module
@@ -108,6 +110,7 @@ class Tuned:
     risk: Risk
     gains: dict[str, Tensor]
     losses: list[float]
+    unseen: Mask
 
 
 @freed_memory_kept()
@@ -151,7 +154,7 @@ def tune(
     pretrained = lay_out_network(fold(network))
     moving = fuse_for(free, noisy)
     descent = ConfirmedAdam(free_parameters(free), schedule.rate_for(noisy))
-    learn, judged = split_pixels(noisy, rng)
+    learn, judged, unseen = split_pixels(noisy, rng)
     # The same random draws judge throughout, and the parts of the image are taken in the same order
     # as those of the mask.
     seed = int(torch.randint(2**62, (), generator=rng))
@@ -192,7 +195,8 @@ def tune(
         if not goes_on:
             break
     risk = compare(at_first, last_losses)
-    return Tuned(kept, kept is not pretrained, risk, gains, torch.stack(losses).tolist())
+    told_losses = torch.stack(losses).tolist()
+    return Tuned(kept, kept is not pretrained, risk, gains, told_losses, unseen)
 
 
 def go_as_far_as_helps(

@@ -22,6 +22,7 @@ class Sure:
 
     Examples
     --------
+    >>> import torch
     >>> noisy = torch.full((1, 1, 8, 8), 0.5)
     >>> identity = Sure(sigma=0.1)(lambda y: y, noisy, torch.Generator().manual_seed(0))
     >>> round(identity.mean().item(), 4)  # leaving the noise in costs sigma^2
@@ -59,6 +60,7 @@ class Pure:
 
     Examples
     --------
+    >>> import torch
     >>> noisy = torch.full((1, 1, 8, 8), 0.5)
     >>> identity = Pure(gain=0.1)(lambda y: y, noisy, torch.Generator().manual_seed(0))
     >>> round(identity.mean().item(), 4)  # leaving the noise in costs gain * y
