@@ -328,6 +328,7 @@ class Bomb:
         self.folder = folder
 
     def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        # A call that pickle makes, though not of the declared kind: what makes it a bomb.
         return Path.mkdir, (self.folder,)  # type: ignore[return-value]
 
 

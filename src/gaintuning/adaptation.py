@@ -145,6 +145,8 @@ def bring_into_range(
     center = float(few.mean())
     noise = adaptation.noise.rescaled(scale.low, scale.high)
     contrast = find_contrast(network, few, risk_of(noise), center)
+    if contrast == 1:
+        return adaptation, scale
     return replace(adaptation, contrast=contrast), scale.stretched(1 / contrast, center)
 
 

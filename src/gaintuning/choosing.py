@@ -1,5 +1,7 @@
 """Which loss to minimise, and which one to judge by."""
 
+from typing import Literal, TypeAlias, get_args
+
 from torch import nn
 
 from gaintuning._types import Objective
@@ -12,7 +14,9 @@ from gaintuning.objectives import (
     Recorrupted,
 )
 
-OBJECTIVES = ("auto", "sure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling")
+ObjectiveName: TypeAlias = Literal[
+    "auto", "sure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling"
+]
 
 
 def choose_objective(
@@ -26,7 +30,7 @@ def choose_objective(
 
     Parameters
     ----------
-    name : one of `OBJECTIVES`.
+    name : one of `ObjectiveName`.
     network : the pre-trained network.
     noise : in the units that the network sees.
     blind : whether the network does not see a pixel in its own place.
@@ -59,5 +63,7 @@ def choose_objective(
     elif name == "noise-resampling":
         loss = NoiseResampling(network, noise)
     else:
-        raise ValueError(f"unknown objective {name!r}; known are {', '.join(OBJECTIVES)}")
+        raise ValueError(
+            f"unknown objective {name!r}; known are {', '.join(get_args(ObjectiveName))}"
+        )
     return name, loss, loss if blind or stride > 1 else risk

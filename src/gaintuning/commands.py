@@ -11,7 +11,8 @@ from typing import Any
 from gaintuning import zoo
 from gaintuning._types import Progress
 from gaintuning.adaptation import Array, find_noise
-from gaintuning.denoising import Denoised, ObjectiveName, denoise
+from gaintuning.choosing import ObjectiveName
+from gaintuning.denoising import Denoised, denoise
 from gaintuning.files import Image, check_output, read_image, write_image
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Noise, parse_noise

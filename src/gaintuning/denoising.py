@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from gaintuning.adaptation import (
     look_at,
     with_errors,
 )
-from gaintuning.choosing import choose_objective
+from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.gains import frozen_copy
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Noise
@@ -38,9 +38,6 @@ from gaintuning.validate import (
 )
 
 PixelsT = TypeVar("PixelsT", Array, Tensor)
-ObjectiveName: TypeAlias = Literal[
-    "auto", "sure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling"
-]
 
 PLANES_TO_TUNE = 32
 """Of a longer stack this many planes, evenly spread, are tuned on; all are denoised."""
@@ -149,14 +146,16 @@ def denoise(
         ]
         network_sees = adaptation.intensity_range
         unit = in_unit(planes, network_sees, together, number)
+        some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
         if tune:
-            few = unit[torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))].to(where)
+            few = unit[some].to(where)
             adaptation, network_sees = bring_into_range(pretrained, few, adaptation, blind=blind)
+        if adaptation.contrast < 1:
             unit = in_unit(planes, network_sees, together, number)
         output = run(pretrained, unit, stages[0])
         pretrained_outputs.append(network_sees.from_unit(output).reshape(planes.shape))
         if tune:
-            few = unit[torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))].to(where)
+            few = unit[some].to(where)
             label, loss, judge = choose_objective(
                 objective,
                 pretrained,

@@ -123,6 +123,7 @@ class FusedConvolution(nn.Module):
         self.register_buffer("constant", constant if constant.any() else None)
 
     def forward(self, features: Tensor) -> Tensor:
+        # torch does not annotate `Function.apply`.
         output: Tensor = _Group.apply(features, self.gain, self)  # type: ignore[no-untyped-call]
         return output
 

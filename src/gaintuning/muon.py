@@ -48,6 +48,7 @@ class FilterMuon(Muon):
         for group in self.param_groups:
             for matrix, parameter in zip(group["params"], self._filters, strict=True):
                 matrix.grad = None if parameter.grad is None else _matrix(parameter.grad)
+        # torch does not annotate `step`.
         super().step()  # type: ignore[no-untyped-call]
         return loss
 

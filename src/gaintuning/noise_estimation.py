@@ -123,8 +123,8 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
             break
         other = observe(stride)
         # Strong texture disagrees as well, but rarely with so many blocks.
-        doubted = best.agreement < DOUBTED
-        if doubted and other.agreement > max(0.5, best.agreement + 0.2):
+        agreed = best.any.agreement
+        if agreed < DOUBTED and other.any.agreement > max(0.5, agreed + 0.2):
             best, best_stride = other, stride
     noise, error = simplest_model(best)
     return NoiseEstimate(noise, error, best_stride, float(cut_off.double().mean()), quantum)

@@ -38,22 +38,19 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Lines of variance against mean: level, through zero, and any.
-
-    `level` is the noise's standard deviation where the image is, and `agreement` the part of the
-    blocks that lie on the line.
-    """
+    """Lines of variance against mean: level, through zero, and any."""
 
     constant: "Line"
     through_zero: "Line"
     any: "Line"
-    level: float
-    agreement: float
 
 
 @dataclass(frozen=True)
 class Line:
-    """variance = slope * mean + constant, the standard errors, and how far it rises and falls."""
+    """variance = slope * mean + constant.
+
+    With the standard errors, how far the variance rises, and the part of the blocks that agree.
+    """
 
     slope: float
     constant: float
@@ -64,11 +61,11 @@ class Line:
 
 
 def fit_lines(blocks: Blocks) -> Fitted:
-    constant = _robust_line(blocks, slope=False)
-    through_zero = _robust_line(blocks, constant=False)
-    line = _robust_line(blocks)
-    level = (line.slope * blocks.mean + line.constant).clip(0).mean() ** 0.5
-    return Fitted(constant, through_zero, line, float(level), line.agreement)
+    return Fitted(
+        constant=_robust_line(blocks, slope=False),
+        through_zero=_robust_line(blocks, constant=False),
+        any=_robust_line(blocks),
+    )
 
 
 def _robust_line(blocks: Blocks, *, slope: bool = True, constant: bool = True) -> Line:
