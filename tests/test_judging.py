@@ -5,7 +5,13 @@ import torch
 from torch import Generator
 
 from gaintuning._types import Denoiser, Images
-from gaintuning.judging import compare, masked_mean, pixel_losses, split_pixels
+from gaintuning.judging import (
+    compare,
+    judged_pieces,
+    masked_mean,
+    pixel_losses,
+    split_pixels,
+)
 from gaintuning.objectives import Sure
 
 SIGMA = 0.2
@@ -18,7 +24,7 @@ def test_the_standard_error_of_a_comparison_is_honest() -> None:
     for seed in range(400):
         noisy = (0.3**2 + SIGMA**2) ** 0.5 * torch.randn(1, 1, 96, 96, generator=rng)
         before, after = (
-            pixel_losses(denoiser, noisy, torch.ones_like(noisy), Sure(SIGMA), seed)
+            pixel_losses(denoiser, noisy, Sure(SIGMA), seed)
             for denoiser in (lambda y: y, lambda y: 0.6 * y)
         )
         risk = compare(before, after)
@@ -37,27 +43,20 @@ def test_a_large_image_is_judged_on_crops_whose_number_does_not_grow(
     def distance(denoiser: Denoiser, noisy: Images, _rng: Generator) -> Images:
         return (denoiser(noisy) - 2 * noisy).square()
 
-    everywhere = torch.ones_like(noisy)
-    losses = pixel_losses(lambda images: images, noisy, everywhere, distance, 0)
-    assert [tuple(piece.shape) for piece, _ in losses] == [(1, 1, 256, 256)] * 4
-    again = pixel_losses(lambda images: images, noisy, everywhere, distance, 0)
-    assert all(torch.equal(one, two) for (one, _), (two, _) in zip(losses, again, strict=True))
+    losses = pixel_losses(lambda images: images, noisy, distance, 0)
+    assert [tuple(piece.shape) for piece in losses] == [(1, 1, 256, 256)] * 4
+    for piece, there in zip(losses, judged_pieces(noisy, 0), strict=True):
+        torch.testing.assert_close(piece, there.double().square())
     # Of so many squares of a normal number, the mean has a standard error of sqrt(2 / count).
     assert abs(compare(losses, losses).before - 1) < 4 * (2 / 512**2) ** 0.5
 
 
 def test_a_small_image_is_judged_as_a_whole() -> None:
     noisy = torch.randn(1, 1, 64, 64, generator=Generator().manual_seed(0))
-    mask = split_pixels(noisy, Generator().manual_seed(0))[1]
-    ((losses, counted),) = pixel_losses(
-        lambda images: images,
-        noisy,
-        mask,
-        lambda denoiser, images, _: (2 * denoiser(images)) ** 2,
-        0,
+    (losses,) = pixel_losses(
+        lambda images: images, noisy, lambda denoiser, images, _: (2 * denoiser(images)) ** 2, 0
     )
     torch.testing.assert_close(losses, (2 * noisy.double()) ** 2)
-    assert torch.equal(counted, mask.double())
 
 
 def test_what_is_not_held_out_does_not_count() -> None:
@@ -67,10 +66,10 @@ def test_what_is_not_held_out_does_not_count() -> None:
     def squares(denoiser: Denoiser, images: Images, _rng: Generator) -> Images:
         return denoiser(images).square()
 
-    before = pixel_losses(lambda images: images, noisy, mask, squares, 0)
+    before = pixel_losses(lambda images: images, noisy, squares, 0)
     elsewhere = torch.where(mask > 0, noisy, 100.0)
-    after = pixel_losses(lambda _: elsewhere[:1], noisy[:1], mask[:1], squares, 0)
-    risk = compare(before[:1], after)
+    after = pixel_losses(lambda _: elsewhere[:1], noisy[:1], squares, 0)
+    risk = compare(before[:1], after, judged_pieces(mask[:1], 0))
     assert risk.before == pytest.approx(float(noisy[:1].square()[mask[:1] > 0].mean()))
     assert risk.after == pytest.approx(risk.before)
     assert risk.standard_error == 0
@@ -110,7 +109,6 @@ def test_the_mean_over_a_mask_is_that_of_its_pixels() -> None:
 
 def test_several_draws_of_a_probe_make_the_judge_surer() -> None:
     noisy = SIGMA * torch.randn(1, 1, 64, 64, generator=Generator().manual_seed(0))
-    everywhere = torch.ones_like(noisy)
 
     def spread(draws: int) -> float:
         # With the image fixed, only the probe of a denoiser that mixes pixels varies.
@@ -118,7 +116,7 @@ def test_several_draws_of_a_probe_make_the_judge_surer() -> None:
         means = [
             compare(losses, losses).before
             for seed in range(60)
-            for losses in [pixel_losses(blur, noisy, everywhere, Sure(SIGMA), seed, draws)]
+            for losses in [pixel_losses(blur, noisy, Sure(SIGMA), seed, draws)]
         ]
         return float(torch.tensor(means).std())
 

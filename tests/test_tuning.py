@@ -218,3 +218,17 @@ def test_a_schedule_of_nothing_is_refused(wrong: dict[str, int]) -> None:
 def test_a_rate_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="above 0"):
         Schedule(rate=0.0)
+
+
+def test_the_risk_where_nothing_was_learned_is_told_beside_that_which_decided() -> None:
+    """Of few pixels the two are the same, of many it is that of one in sixteen."""
+    rng = Generator().manual_seed(0)
+    schedule = Schedule(steps=2, rounds=1)
+    few, many = (
+        tune(network(), torch.rand(1, 1, side, side), Sure(0.1), schedule=schedule, rng=rng)
+        for side in (64, 256)
+    )
+    assert few.unseen_risk == few.risk
+    assert many.unseen_risk.before != many.risk.before
+    # Four times, less what the blocks' scatter leaves open.
+    assert 2 < many.unseen_risk.standard_error / many.risk.standard_error < 8

@@ -7,7 +7,7 @@ noise is a times that of y.
 from torch import Generator, Tensor
 
 from gaintuning._types import Denoiser, Images, Objective
-from gaintuning.judging import compare, pixel_losses
+from gaintuning.judging import Losses, compare, pixel_losses
 from gaintuning.layout import lay_out_images
 from gaintuning.patches import every_part
 
@@ -37,9 +37,8 @@ def find_contrast(denoiser: Denoiser, noisy: Images, risk: Objective, center: fl
     """
     part = next(every_part(noisy, PIXELS, Generator().manual_seed(0)))
 
-    def losses(contrast: float) -> list[tuple[Tensor, Tensor]]:
-        adjusted = with_contrast(denoiser, contrast, center)
-        return pixel_losses(adjusted, part, None, risk, seed=0)
+    def losses(contrast: float) -> Losses:
+        return pixel_losses(with_contrast(denoiser, contrast, center), part, risk, seed=0)
 
     best, at_best = 1.0, losses(1.0)
     while best * FINER > LOWEST:

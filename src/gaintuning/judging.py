@@ -14,8 +14,8 @@ from gaintuning.patches import random_crops
 
 Mask: TypeAlias = Float[Tensor, "n 1 h w"]
 
-Losses: TypeAlias = list[tuple[Tensor, Tensor]]
-"""Loss of each pixel and 1 where it counts, else 0; piece by piece of the images."""
+Losses: TypeAlias = list[Tensor]
+"""The loss of each pixel, piece by piece of the images."""
 
 JUDGED = 512**2
 """So many pixels decide: more would cost more than the tuning itself."""
@@ -80,39 +80,38 @@ def masked_mean(losses: Tensor, mask: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def pixel_losses(
-    denoiser: Denoiser,
-    noisy: Images,
-    mask: Mask | None,
-    objective: Objective,
-    seed: int,
-    draws: int = 1,
+    denoiser: Denoiser, noisy: Images, objective: Objective, seed: int, draws: int = 1
 ) -> Losses:
-    """The objective pixel by pixel: of all images where they are small, else of random crops.
-
-    It is the mean over some draws of the objective's probes or masks. Without a mask, all pixels
-    count.
-    """
+    """The objective pixel by pixel, on `judged_pieces`; the mean over draws of probes or masks."""
     rng = Generator().manual_seed(seed)
-    if mask is None:
-        mask = torch.ones((), dtype=torch.half).expand(len(noisy), 1, *noisy.shape[-2:])
-    pieces, masks = _judged(noisy, seed), _judged(mask, seed)
     found = []
-    for piece, counted in zip(pieces, masks, strict=True):
+    for piece in judged_pieces(noisy, seed):
         images = lay_out_images(piece)
         drawn = [objective(denoiser, images, rng).cpu().double() for _ in range(draws)]
-        losses = torch.stack(drawn).mean(0)
-        found.append((losses, _fit(counted.cpu().double(), losses).expand_as(losses)))
+        found.append(torch.stack(drawn).mean(0))
     return found
 
 
-def compare(before: Losses, after: Losses) -> Risk:
+def compare(before: Losses, after: Losses, masks: list[Tensor] | None = None) -> Risk:
     """The risk from the losses of each pixel, made with the same random draws.
 
     The standard error of the difference is taken between blocks of 16 x 16 pixels, since the
     errors of neighbouring pixels go together.
+
+    Parameters
+    ----------
+    before, after : from `pixel_losses`.
+    masks : `judged_pieces`, with the same seed, of a mask that is 1 where a pixel counts; by
+        default all count.
     """
+    if masks is None:
+        masks = [torch.ones_like(losses[:, :1]) for losses in before]
+    masks = [
+        _fit(mask.cpu().double(), losses).expand_as(losses)
+        for mask, losses in zip(masks, before, strict=True)
+    ]
     sums, weights = [], []
-    for (losses, mask), (changed, _) in zip(before, after, strict=True):
+    for losses, changed, mask in zip(before, after, masks, strict=True):
         side = min(16, *losses.shape[-2:])
         sums.append(avg_pool2d((losses - changed) * mask, side).flatten())
         weights.append(avg_pool2d(mask, side).flatten())
@@ -122,14 +121,25 @@ def compare(before: Losses, after: Losses) -> Risk:
     spread = (total - fall * weight).square().sum().sqrt() / weight.sum()
     error = spread * (count / (count - 1)) ** 0.5 if count > 1 else torch.tensor(torch.inf)
     first, second = (
-        float(sum((each * mask).sum() for each, mask in losses) / sum(m.sum() for _, m in losses))
+        float(
+            sum((each * mask).sum() for each, mask in zip(losses, masks, strict=True))
+            / sum(mask.sum() for mask in masks)
+        )
         for losses in (before, after)
     )
     return Risk(first, second, float(error))
 
 
-def _judged(images: Images, seed: int) -> list[Tensor]:
-    """The pieces that are judged; for one seed in the same places of images and of their mask."""
+def judged_pieces(images: Images, seed: int) -> list[Tensor]:
+    """Small images one by one, random crops of large ones.
+
+    One seed gives the same places of images and of their masks.
+
+    Examples
+    --------
+    >>> [piece.shape[-1] for piece in judged_pieces(torch.zeros(1, 1, 1000, 800), seed=0)]
+    [256, 256, 256, 256]
+    """
     if images[:, 0].numel() <= JUDGED:
         return list(images.split(1))
     rng = Generator().manual_seed(seed)

@@ -84,8 +84,8 @@ def estimate_error(
     """
     risk, draws = risk_of(noise), []
     for draw in (2 * seed, 2 * seed + 1):
-        losses = pixel_losses(denoiser, noisy, None, risk, draw)
-        draws.append(torch.cat([piece.flatten() for piece, _ in losses]))
+        losses = pixel_losses(denoiser, noisy, risk, draw)
+        draws.append(torch.cat([piece.flatten() for piece in losses]))
     means = torch.stack([pixels.mean() for pixels in draws])
     found = float(means.mean())
     variance = noise.variance(noisy).double()

@@ -15,9 +15,9 @@ from gaintuning.hardware import freed_memory_kept, has_bfloat16_units
 from gaintuning.judging import (
     JUDGED,
     Losses,
-    Mask,
     Risk,
     compare,
+    judged_pieces,
     masked_mean,
     pixel_losses,
     split_pixels,
@@ -102,7 +102,7 @@ class Tuned:
     risk : the judge, before tuning and with the best that was found.
     gains : the gains that were found, by the name of their layer, accepted or not.
     losses : the objective on the pixels of each step.
-    unseen : 1 where nothing was learned, else 0; tuning does not flatter what is estimated there.
+    unseen_risk : the judge where nothing was learned, which tuning cannot flatter.
     """
 
     network: nn.Module
@@ -110,7 +110,7 @@ class Tuned:
     risk: Risk
     gains: dict[str, Tensor]
     losses: list[float]
-    unseen: Mask
+    unseen_risk: Risk
 
 
 @freed_memory_kept()
@@ -154,7 +154,7 @@ def tune(
     pretrained = lay_out_network(fold(network))
     moving = fuse_for(free, noisy)
     descent = ConfirmedAdam(free_parameters(free), schedule.rate_for(noisy))
-    learn, judged, unseen = split_pixels(noisy, rng)
+    learn, judge_mask, unseen_mask = split_pixels(noisy, rng)
     # The same random draws judge throughout, and the parts of the image are taken in the same order
     # as those of the mask.
     seed = int(torch.randint(2**62, (), generator=rng))
@@ -162,11 +162,11 @@ def tune(
         every_part(images, schedule.pixels, Generator().manual_seed(seed))
         for images in (noisy, learn)
     )
-
+    judged, unseen = (judged_pieces(mask, seed) for mask in (judge_mask, unseen_mask))
     draws = max(1, min(MOST_DRAWS, JUDGED // noisy[:, 0].numel()))
 
     def losses_now() -> Losses:
-        return pixel_losses(moving, noisy, judged, judge, seed, draws)
+        return pixel_losses(moving, noisy, judge, seed, draws)
 
     at_first = kept_losses = losses_now()
     kept, kept_positions = pretrained, descent.positions()
@@ -181,12 +181,14 @@ def tune(
         descent.settle()
         found_losses = losses_now()
         last = done + 1 == schedule.rounds
-        goes_on = schedule.goes_on_after(compare(kept_losses, found_losses), noisy) and not last
+        goes_on = (
+            schedule.goes_on_after(compare(kept_losses, found_losses, judged), noisy) and not last
+        )
         if not goes_on:
             found_losses = go_as_far_as_helps(
-                descent, kept_positions, kept_losses, found_losses, losses_now
+                descent, kept_positions, kept_losses, found_losses, losses_now, judged
             )
-        fall = compare(kept_losses, found_losses)
+        fall = compare(kept_losses, found_losses, judged)
         helped = schedule.keeps(fall, noisy)
         if helped or done == 0:
             gains, last_losses = gains_by_layer(free), found_losses
@@ -194,9 +196,9 @@ def tune(
             kept, kept_losses, kept_positions = fold(free), found_losses, descent.positions()
         if not goes_on:
             break
-    risk = compare(at_first, last_losses)
+    risk, unseen_risk = (compare(at_first, last_losses, masks) for masks in (judged, unseen))
     told_losses = torch.stack(losses).tolist()
-    return Tuned(kept, kept is not pretrained, risk, gains, told_losses, unseen)
+    return Tuned(kept, kept is not pretrained, risk, gains, told_losses, unseen_risk)
 
 
 def go_as_far_as_helps(
@@ -205,6 +207,7 @@ def go_as_far_as_helps(
     at_start: Losses,
     at_end: Losses,
     losses_now: Callable[[], Losses],
+    judged: list[Tensor],
 ) -> Losses:
     """Go back from where the steps led towards where they began, if the risk is lower there.
 
@@ -212,8 +215,8 @@ def go_as_far_as_helps(
     """
     end = descent.positions()
     descent.move_to(start.lerp(end, 0.5))
-    half_way = compare(at_start, losses_now())
-    whole_way = compare(at_start, at_end)
+    half_way = compare(at_start, losses_now(), judged)
+    whole_way = compare(at_start, at_end, judged)
     best = lowest_of_parabola(half_way.after - half_way.before, whole_way.after - whole_way.before)
     if best > 0.9:
         descent.move_to(end)
