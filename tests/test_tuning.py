@@ -225,8 +225,8 @@ def test_the_risk_where_nothing_was_learned_is_told_beside_that_which_decided() 
     rng = Generator().manual_seed(0)
     schedule = Schedule(steps=2, rounds=1)
     few, many = (
-        tune(network(), torch.rand(1, 1, side, side), Sure(0.1), schedule=schedule, rng=rng)
-        for side in (64, 256)
+        tune(network(), image, Sure(0.1), schedule=schedule, rng=rng)
+        for image in (torch.rand(1, 1, side, side, generator=rng) for side in (64, 256))
     )
     assert few.unseen_risk == few.risk
     assert many.unseen_risk.before != many.risk.before

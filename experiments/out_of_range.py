@@ -1,0 +1,110 @@
+"""Noise that networks were not trained on: what less contrast brings alone, and with gains.
+
+python experiments/out_of_range.py CHECKPOINTS SET12 [--output docs/out-of-range.csv] [--quick]
+
+CHECKPOINTS and the draws of noise are those of set12.py. For each network, level and image: PSNR of
+the network as it is, with the contrast that the estimated risk prefers, and, for the networks with
+additive constants at sigma 70 to 100, with gains tuned at that contrast. Beside them stands the
+network that was trained on all levels. Rows that are in the output already are not computed again.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+import torch
+from set12 import NETWORKS, read_images, read_rows, score, write_rows
+from torch import Tensor, nn
+
+from gaintuning.contrast import find_contrast, with_contrast
+from gaintuning.denoising import denoise
+from gaintuning.gains import channel_gains
+from gaintuning.layout import lay_out_network
+from gaintuning.metrics import psnr
+from gaintuning.networks.checkpoint import load_network
+from gaintuning.noise import Gaussian
+from gaintuning.objectives import Recorrupted
+from gaintuning.tuning import Schedule, fuse_for
+
+SIGMAS = (80, 100, 70, 5, 10, 15, 25, 50, 60, 120)
+TUNED = [(name, sigma) for name in ("DnCNN", "UNet") for sigma in (70, 80, 100)]
+GOLD = "DnCNN, all levels"
+FIELDS = ["network", "sigma", "image", "before", "contrast", "with_contrast", "tuned"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoints", type=Path)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("out-of-range.csv"))
+    parser.add_argument("--quick", action="store_true", help="two small crops, one level, UNet")
+    arguments = parser.parse_args()
+    images = read_images(arguments.images, arguments.quick)
+    rows = read_rows(arguments.output)
+    done = {(row["network"], row["sigma"], row["image"]) for row in rows}
+    for sigma in SIGMAS[:1] if arguments.quick else SIGMAS:
+        for name in ("UNet", GOLD) if arguments.quick else NETWORKS:
+            network = lay_out_network(load_network(arguments.checkpoints / NETWORKS[name])[0])
+            for index, (image, clean) in enumerate(images.items()):
+                if (name, str(sigma), image) in done:
+                    continue
+                scores = measure(network, clean, sigma, index, tuned=(name, sigma) in TUNED)
+                rows.append({"network": name, "sigma": str(sigma), "image": image} | scores)
+                write_rows(arguments.output, rows, FIELDS)
+    print(table(rows))
+
+
+def measure(
+    network: nn.Module, clean: Tensor, sigma: int, index: int, *, tuned: bool
+) -> dict[str, str]:
+    noise = Gaussian(sigma / 255)
+    noisy = noise.sample(clean, torch.Generator().manual_seed(1000 * sigma + index))
+    center = float(noisy.mean())
+    fast = fuse_for(channel_gains(network), noisy)
+    contrast = find_contrast(fast, noisy, Recorrupted(noise), center)
+    found = {"before": f"{score(network, noisy, clean):.3f}", "contrast": f"{contrast:.4f}"}
+    with torch.inference_mode():
+        denoised = with_contrast(network, contrast, center)(noisy).clamp(0, 1)
+    found["with_contrast"] = f"{psnr(denoised, clean, data_range=1.0):.3f}"
+    if tuned:
+        result = denoise(
+            noisy[0, 0],
+            network=network,
+            noise=noise,
+            intensity_range=(0.0, 1.0),
+            schedule=Schedule(),
+            seed=index,
+        )
+        found["tuned"] = f"{psnr(result.image.clamp(0, 1), clean[0, 0], data_range=1.0):.3f}"
+    return found
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Means over the images, as Markdown."""
+    lines = [
+        "| sigma | network | images | as it is | less contrast | with gains | all levels |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for sigma in sorted({int(row["sigma"]) for row in rows}):
+        level = [row for row in rows if row["sigma"] == str(sigma)]
+        gold = [float(row["before"]) for row in level if row["network"] == GOLD]
+        for name in NETWORKS:
+            some = [row for row in level if row["network"] == name]
+            if not some or name == GOLD:
+                continue
+            before, bare = (
+                statistics.fmean(float(row[column]) for row in some)
+                for column in ("before", "with_contrast")
+            )
+            gained = [float(row["tuned"]) for row in some if row["tuned"]]
+            cells = [
+                *(str(sigma), name, str(len(some)), f"{before:.2f}", f"{bare:.2f}"),
+                f"{statistics.fmean(gained):.2f}" if gained else "",
+                f"{statistics.fmean(gold):.2f}" if len(gold) == len(some) else "",
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
