@@ -273,3 +273,32 @@ def test_a_network_that_is_no_denoiser_is_refused() -> None:
         classifier = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten())
     with pytest.raises(ValueError, match="same shape"):
         denoise(noisy_image(40, 40), network=classifier)
+
+
+def test_the_expected_error_is_in_the_units_and_the_shape_of_the_image() -> None:
+    noisy = noisy_image(2, 64, 64).astype(np.float32)
+    plain = denoise(noisy, axes="CYX", network=network(), noise=Gaussian(SIGMA), tune=False)
+    assert plain.expected_error.shape == noisy.shape
+    # A mean of nine leaves a third of the noise, and the scene is smooth.
+    np.testing.assert_allclose(np.median(plain.expected_error), SIGMA / 3, rtol=0.15)
+    larger = denoise(10 * noisy, axes="CYX", network=network(), noise=Gaussian(200), tune=False)
+    np.testing.assert_allclose(larger.expected_error, 10 * plain.expected_error, rtol=0.02)
+
+
+def test_nobody_knows_the_error_of_a_network_that_does_not_see_all() -> None:
+    noisy = noisy_image(64, 64)
+    blind = denoise(noisy, network=network(BlindSpotNet), noise=Gaussian(SIGMA), tune=False)
+    assert np.isnan(blind.expected_error).all()
+    assert not blind.adaptations[0].has_an_error_estimate
+
+
+def test_a_stated_level_that_is_wrong_is_doubted() -> None:
+    noisy = noisy_image(96, 96)
+
+    def doubts(sigma: float) -> tuple[str, ...]:
+        (found,) = denoise(noisy, network=network(), noise=Gaussian(sigma), tune=False).adaptations
+        return found.doubts
+
+    assert not doubts(SIGMA)
+    assert "there is more noise than that" in doubts(SIGMA / 2)[0]
+    assert "there is less noise than that" in doubts(3 * SIGMA)[0]

@@ -20,6 +20,7 @@ from gaintuning.objectives import (
     Recorrupted,
     Sure,
     Thinned,
+    Unsure,
 )
 from gaintuning.objectives.blind_spot import hide_pixels
 from gaintuning.objectives.neighbors import draw_neighbors, pick
@@ -148,6 +149,39 @@ def test_pure_without_counts_is_sure() -> None:
     torch.testing.assert_close(pure, sure, rtol=1e-6, atol=1e-10)
 
 
+def blur(images: Tensor) -> Tensor:
+    """Linear, with a divergence per pixel of 1/4."""
+    kernel = torch.tensor([1.0, 2.0, 1.0], dtype=images.dtype)
+    return torch.nn.functional.conv2d(
+        images, (kernel[:, None] * kernel / 16)[None, None], padding=1
+    )
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.3])
+def test_unsure_is_unbiased_for_the_denoiser_without_divergence_at_any_level(sigma: float) -> None:
+    clean, rng = clean_image().expand(400, -1, -1, -1), Generator().manual_seed(0)
+    noisy = Gaussian(sigma).sample(clean, rng)
+    errors = (noisy + (blur(noisy) - noisy) / (1 - 1 / 4) - clean).square().mean((1, 2, 3))
+    # One image at a time, since the divergence is that of one image.
+    losses = torch.cat([Unsure()(blur, image, rng).mean((1, 2, 3)) for image in noisy.split(1)])
+    gaps = losses - errors - sigma**2
+    chance = gaps.std() / len(gaps) ** 0.5
+    assert chance < 0.005 * losses.mean()  # the test has power
+    assert gaps.mean().abs() < 4 * chance
+    # With (1 - d) in place of its square, as with sigma^2 left out, it would be off by far.
+    assert (losses * (1 - 1 / 4) - errors - sigma**2).mean().abs() > 4 * chance
+    assert (losses - errors).mean().abs() > 4 * chance
+
+
+def test_unsure_does_not_care_how_much_of_the_residual_is_taken_away() -> None:
+    noisy = Gaussian(SIGMA).sample(clean_image(), Generator().manual_seed(0))
+    whole, half = (
+        Unsure()(lambda y, c=c: y + c * (blur(y) - y), noisy, Generator().manual_seed(1))
+        for c in (1.0, 0.5)
+    )
+    torch.testing.assert_close(whole, half)
+
+
 @pytest.mark.parametrize("alpha", [0.2, 0.5])
 def test_thinned_is_unbiased_for_the_error_at_fewer_counts(alpha: float) -> None:
     gain, offset = 0.02, -0.2
@@ -174,6 +208,7 @@ def test_recorrupted_for_counts_follows_pure() -> None:
         lambda: Thinned(0.1, alpha=1.0),
         lambda: Neighbor2Neighbor(-1.0),
         lambda: BlindSpot(guard=5),
+        lambda: Unsure(step=0.0),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(make: Callable[[], object]) -> None:

@@ -25,7 +25,15 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.select import Select
 
 from gaintuning.adaptation import Adaptation
-from gaintuning.comparison import CROP, LARGEST, RESIDUAL_LIMIT, SIGNED, describe_plane, draw_views
+from gaintuning.comparison import (
+    CROP,
+    LARGEST,
+    LEVELS,
+    RESIDUAL_LIMIT,
+    SIGNED,
+    describe_plane,
+    draw_views,
+)
 from gaintuning.denoising import Denoised, denoise
 from gaintuning.judging import Risk
 from gaintuning.networks import DnCNN
@@ -33,7 +41,7 @@ from gaintuning.noise import Gaussian, Poisson
 from gaintuning.noise_estimation import NoiseEstimate
 from gaintuning.report import describe, write_report
 from gaintuning.scaling import IntensityRange
-from gaintuning.trust import ErrorEstimate
+from gaintuning.trust import ErrorEstimate, Residual
 from gaintuning.tuning import Schedule
 
 KEPT = Adaptation(
@@ -68,6 +76,10 @@ def noise_of(shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.random.default_rng(0).normal(120, 30, shape).astype(np.float32)
 
 
+def nothing_expected(like: NDArray[Any]) -> NDArray[np.float32]:
+    return np.full(like.shape, np.nan, np.float32)
+
+
 def by_hand(
     noisy: NDArray[Any], axes: str = "YX", adaptations: tuple[Adaptation, ...] = (KEPT,)
 ) -> Denoised[NDArray[Any]]:
@@ -76,7 +88,8 @@ def by_hand(
     pretrained = (middle + (noisy - middle) / 3).astype(noisy.dtype)
     tuned = (middle + (noisy - middle) / 4).astype(noisy.dtype)
     kept = any(adaptation.accepted for adaptation in adaptations)
-    return Denoised(tuned if kept else pretrained, pretrained, axes, "unet", adaptations, 1.25)
+    image = tuned if kept else pretrained
+    return Denoised(image, pretrained, nothing_expected(noisy), axes, "unet", adaptations, 1.25)
 
 
 def page_of(
@@ -233,7 +246,9 @@ def test_a_large_image_is_shown_in_part_and_averaged_and_pure_noise_looks_alike_
     clean = np.full((40, LARGEST + 7), 100.0)
     clean[0] = 200.0
     noisy = np.random.default_rng(1).normal(clean, 20)
-    centre, whole = draw_views(noisy, Denoised(clean, clean, "YX", "unet", (UNTUNED,), 1.0))
+    centre, whole = draw_views(
+        noisy, Denoised(clean, clean, nothing_expected(clean), "YX", "unet", (UNTUNED,), 1.0)
+    )
     assert (centre.height, centre.width, centre.averaged) == (40, CROP, 1)
     assert (whole.height, whole.width, whole.averaged) == (20, (LARGEST + 7) // 2, 4)
     spreads, errors = [], []
@@ -245,23 +260,13 @@ def test_a_large_image_is_shown_in_part_and_averaged_and_pure_noise_looks_alike_
     assert abs(spreads[0] - spreads[1]) < 4 * np.hypot(*errors)
 
 
-@pytest.mark.parametrize(("width", "expected"), [(1, 0.0), (2, 0.25), (3, 1 / 3)])
-def test_the_correlation_of_the_residual_is_that_of_its_neighbours(
-    width: int, expected: float
-) -> None:
-    white = np.random.default_rng(0).normal(0, 20, (200, 300))
-    blurred = sum(np.roll(white, shift, axis=1) for shift in range(width))
-    clean = np.zeros_like(white)
-    (view,) = draw_views(blurred, Denoised(clean, clean, "YX", "unet", (UNTUNED,), 1.0))
-    # In rows the mean of so many neighbours correlates by 1 - 1 / width, in columns not at all.
-    assert view.correlation == pytest.approx(expected, abs=4 / white.size**0.5)
-
-
 def test_where_the_model_has_no_noise_the_residual_is_neutral() -> None:
     clean = np.full((48, 64), 9.0)
     clean[:, :32] = 0
     counts = replace(UNTUNED, noise=Poisson(1.0))
-    (view,) = draw_views(clean + 3, Denoised(clean, clean, "YX", "unet", (counts,), 1.0))
+    (view,) = draw_views(
+        clean + 3, Denoised(clean, clean, nothing_expected(clean), "YX", "unet", (counts,), 1.0)
+    )
     values = values_of(view.residual.uri)
     assert np.abs(values[:, :32]).max() <= HALF_A_COLOR
     assert np.abs(values[:, 32:] - 3 / 3 / RESIDUAL_LIMIT).max() <= HALF_A_COLOR
@@ -289,10 +294,42 @@ def test_what_a_user_should_know_is_said(tmp_path: Path) -> None:
     words = ("goes together", "5.0% of the pixels are cut off", "0.5 of its contrast")
     assert all(word in remark for word, remark in zip(words, remarks, strict=True))
     noisy = noise_of((48, 64))
-    denoised = Denoised(noisy, noisy, "YX", "unet", (found,), 1.0)
+    denoised = Denoised(noisy, noisy, nothing_expected(noisy), "YX", "unet", (found,), 1.0)
     page = page_of(tmp_path, noisy, denoised)
     assert page.count("goes together") == 1
     assert not describe(UNTUNED).remarks
+
+
+def test_a_result_that_should_not_be_trusted_says_so_at_the_top(tmp_path: Path) -> None:
+    noisy = noise_of((48, 64))
+    doubtful = replace(KEPT, residual=Residual(1.3, 0.2))
+    page = page_of(tmp_path, noisy, by_hand(noisy, adaptations=(doubtful,)))
+    top = unescape(page[page.index("<header>") : page.index("</header>")])
+    assert top.count("Do not trust this result before a closer look.") == 2
+    assert "1.30 times as strong as the noise" in top
+    assert "correlate by 0.20" in top
+    little = replace(KEPT, residual=Residual(0.3, 0.0))
+    assert "most of the noise is still there" in describe(little).doubts[0]
+    fine = replace(KEPT, residual=Residual(0.95, -0.05))
+    assert not describe(fine).doubts
+    assert "Do not trust" not in page_of(tmp_path, noisy, by_hand(noisy, adaptations=(fine,)))
+    two = Denoised(noisy, noisy, nothing_expected(noisy), "CYX", "unet", (fine, little), 1.0)
+    channels = noise_of((2, 48, 64))
+    two = replace(two, image=channels, pretrained=channels, expected_error=0 * channels)
+    assert "in channel 2 before a closer look" in page_of(tmp_path, channels, two)
+
+
+def test_the_expected_error_is_drawn_from_0_to_its_highest_value() -> None:
+    noisy = noise_of((48, 64))
+    expected = np.tile(np.linspace(0, 8, 64, dtype=np.float32), (48, 1))
+    (view,) = draw_views(noisy, replace(by_hand(noisy), expected_error=expected))
+    assert view.expected_error is not None
+    assert view.expected_error.limit == pytest.approx(8)
+    shown = decode(view.expected_error.uri)
+    colors = LEVELS(np.linspace(0, 1, 64), bytes=True)[:, :3].astype(int)
+    assert np.abs(shown[0].astype(int) - colors).max() <= 4
+    (nothing,) = draw_views(noisy, by_hand(noisy))
+    assert nothing.expected_error is None
 
 
 def test_a_failure_to_write_leaves_what_was_there(
@@ -363,7 +400,7 @@ def page(browser: WebDriver, tmp_path: Path) -> WebDriver:
     tuned = np.full((300, 400), 100.0)
     tuned[:6] = 0  # the darkest hundredth is shown black
     pretrained = np.full((300, 400), 50.0)
-    denoised = Denoised(tuned, pretrained, "YX", "unet", (KEPT,), 1.0)
+    denoised = Denoised(tuned, pretrained, nothing_expected(tuned), "YX", "unet", (KEPT,), 1.0)
     page_of(tmp_path, np.zeros((300, 400)), denoised)
     _open(browser, tmp_path, 1200)
     return browser

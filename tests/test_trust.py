@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
-from gaintuning.trust import ErrorEstimate, estimate_error, risk_of
+from gaintuning.trust import ErrorEstimate, estimate_error, residual_of, risk_of
 
 
 def clean_image(side: int = 48) -> Tensor:
@@ -51,6 +51,38 @@ def test_psnr_and_its_error_follow_from_the_mean_square() -> None:
     assert found.psnr_error == pytest.approx(found.psnr - shifted, rel=0.01)
     none = ErrorEstimate(-1e-3, 1e-5)
     assert (none.psnr, none.psnr_error) == (inf, inf)
+
+
+@pytest.mark.parametrize("noise", [Gaussian(0.15), Poisson(0.02), PoissonGaussian(0.01, 0.1)])
+def test_what_is_taken_away_is_measured_in_units_of_the_noise(noise: Noise) -> None:
+    clean = clean_image(200)
+    noisy = noise.sample(clean, Generator().manual_seed(0))
+    found = residual_of(noisy, clean, noise)
+    # The truth leaves the noise itself: a mean square of 1, known to sqrt(2 / count) and, for
+    # counts, a little less well; no correlation, known to 1 / sqrt(2 count).
+    assert found.spread**2 == pytest.approx(1, abs=6 / 200)
+    assert abs(found.correlation) < 4 / 200
+    half = residual_of(noisy, (noisy + clean) / 2, Gaussian(0.15))
+    assert half.spread == pytest.approx(
+        float((noisy - clean).square().mean() ** 0.5) / 2 / 0.15, rel=1e-6
+    )
+
+
+@pytest.mark.parametrize(("width", "expected"), [(1, 0.0), (2, 0.25), (3, 1 / 3)])
+def test_the_correlation_of_a_residual_is_that_of_its_neighbours(
+    width: int, expected: float
+) -> None:
+    white = torch.randn(200, 300, generator=Generator().manual_seed(0))
+    blurred = torch.stack([white.roll(shift, 1) for shift in range(width)]).sum(0)
+    found = residual_of(blurred, 0 * blurred, Gaussian(0.15))
+    # In rows the mean of so many neighbours correlates by 1 - 1 / width, in columns not at all.
+    assert found.correlation == pytest.approx(expected, abs=4 / white.numel() ** 0.5)
+
+
+def test_where_there_is_no_noise_nothing_counts_as_taken_away() -> None:
+    clean = torch.zeros(8, 8)
+    found = residual_of(clean + 3, clean, Poisson(1.0))
+    assert (found.spread, found.correlation) == (0.0, 0.0)
 
 
 def test_noise_of_one_s_own_has_no_risk_estimate() -> None:

@@ -14,6 +14,7 @@ from .objectives import (
     Recorrupted,
     Sure,
     Thinned,
+    Unsure,
 )
 from .pretraining import pretrain
 from .recipes import Recipe
@@ -41,6 +42,7 @@ __all__ = [
     "Sure",
     "Thinned",
     "Tuned",
+    "Unsure",
     "all_parameters",
     "channel_gains",
     "denoise",

@@ -12,20 +12,27 @@ from torch import Tensor, nn
 from gaintuning import zoo
 from gaintuning._types import Images
 from gaintuning.contrast import find_contrast
+from gaintuning.error_map import expected_error
 from gaintuning.gains import channel_gains
-from gaintuning.judging import Risk
+from gaintuning.judging import Risk, judged_pieces
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
 from gaintuning.objectives import Recorrupted
 from gaintuning.scaling import IntensityRange, find_range
-from gaintuning.trust import ErrorEstimate, estimate_error
+from gaintuning.trust import ErrorEstimate, Residual, estimate_error, residual_of
 from gaintuning.tuning import Tuned, fuse_for
 
 Array: TypeAlias = NDArray[np.generic]
 
 MUCH_CLIPPED = 0.05
 """With this part of the pixels cut off, what a risk estimate says is no longer the error."""
+
+TOO_MUCH, TOO_LITTLE = 1.08, 0.5
+"""Beyond these, the root mean square of what was taken away is not that of the noise."""
+
+CORRELATED = 0.1
+"""Above this, neighbouring pixels of what was taken away go together more than noise does."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,13 @@ class Adaptation:
     intensity_range : the intensities that were mapped to 0 and 1.
     noise : the noise model, in the units of the image.
     estimate : how the noise was found in the image; None if it was given.
+    blind : whether the network does not see a pixel in its own place.
     contrast : the network saw the intensities with this part of their contrast, since the noise is
         then one that it knows; 1 if it knew it already.
     objective : name of the loss that was minimised; empty if nothing was tuned.
     accepted : whether the tuned gains were kept.
     risk : what decided, before and after tuning, in squared units of the image.
+    residual : what was taken away to make the result, against the noise.
     pretrained_error, error : the mean squared error of the pre-trained network's result and of the
         image that is returned, estimated without the clean image, in the same units; None where
         the noise is not independent from pixel to pixel, much of it is cut off, or the network does
@@ -53,10 +62,12 @@ class Adaptation:
     intensity_range: IntensityRange
     noise: Noise
     estimate: NoiseEstimate | None = None
+    blind: bool = False
     contrast: float = 1.0
     objective: str = ""
     accepted: bool = False
     risk: Risk | None = None
+    residual: Residual | None = None
     pretrained_error: ErrorEstimate | None = None
     error: ErrorEstimate | None = None
     gains: dict[str, Tensor] = field(default_factory=dict)
@@ -69,8 +80,9 @@ class Adaptation:
 
     @property
     def has_an_error_estimate(self) -> bool:
-        """Whether the noise is near enough to its model for the error to be estimated."""
-        return self.stride == 1 and (self.estimate is None or self.estimate.clipped < MUCH_CLIPPED)
+        """Whether the network sees all, and the noise is near enough to its model."""
+        clipped = self.estimate.clipped if self.estimate else 0.0
+        return not self.blind and self.stride == 1 and clipped < MUCH_CLIPPED
 
     @property
     def verdict(self) -> str:
@@ -106,6 +118,31 @@ class Adaptation:
             )
         return tuple(found)
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the result should not be trusted, in sentences; nothing if it may be."""
+        if self.residual is None:
+            return ()
+        found = []
+        taken = f"what was taken away is {self.residual.spread:.2f} times as strong as the noise"
+        if self.residual.spread > TOO_MUCH:
+            found.append(
+                f"{taken}: either details of the image went with it, or there is more noise than "
+                "that"
+            )
+        if self.residual.spread < TOO_LITTLE:
+            found.append(
+                f"{taken}: either most of the noise is still there, as where it is not independent "
+                "from pixel to pixel, or there is less noise than that"
+            )
+        if self.residual.correlation > CORRELATED:
+            found.append(
+                f"neighbouring pixels of what was taken away correlate by "
+                f"{self.residual.correlation:.2f}, which independent noise does not: it may hold "
+                "details of the image"
+            )
+        return tuple(found)
+
 
 def look_at(
     planes: Array,
@@ -113,6 +150,8 @@ def look_at(
     intensity_range: tuple[float, float] | None,
     device: torch.device,
     which: str,
+    *,
+    blind: bool,
 ) -> Adaptation:
     """Range and noise of one channel, stated or found."""
     if noise != "auto" and not isinstance(noise, (Gaussian, Poisson, PoissonGaussian)):
@@ -124,10 +163,10 @@ def look_at(
         scale = IntensityRange(*intensity_range) if intensity_range else find_range(planes)
         if noise == "auto":
             estimate = find_noise(planes, device)
-            return Adaptation(scale, estimate.noise, estimate)
+            return Adaptation(scale, estimate.noise, estimate, blind)
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
-    return Adaptation(scale, noise)
+    return Adaptation(scale, noise, blind=blind)
 
 
 def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
@@ -138,11 +177,11 @@ def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
 
 
 def bring_into_range(
-    network: nn.Module, few: Images, adaptation: Adaptation, *, blind: bool
+    network: nn.Module, few: Images, adaptation: Adaptation
 ) -> tuple[Adaptation, IntensityRange]:
     """Less contrast, if the noise is then one that the network knows better."""
     scale = adaptation.intensity_range
-    if blind or adaptation.stride > 1:
+    if adaptation.blind or adaptation.stride > 1:
         return adaptation, scale
     center = float(few.mean())
     noise = adaptation.noise.rescaled(scale.low, scale.high)
@@ -191,3 +230,35 @@ def with_errors(
         ErrorEstimate(*(square * value for value in astuple(found))) for found in (before, after)
     )
     return replace(adaptation, pretrained_error=pretrained_error, error=error)
+
+
+def with_residual(
+    adaptation: Adaptation,
+    unit: Images,
+    denoised: NDArray[np.float64],
+    network_sees: IntensityRange,
+) -> Adaptation:
+    """With what was taken away from the image, or from parts of a large one."""
+    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    before, after = (
+        torch.cat(judged_pieces(images, seed=0)) for images in (unit, torch.from_numpy(denoised))
+    )
+    return replace(adaptation, residual=residual_of(before, after, noise))
+
+
+def error_map(
+    adaptation: Adaptation,
+    network: nn.Module,
+    unit: Images,
+    denoised: NDArray[np.float64],
+    network_sees: IntensityRange,
+) -> NDArray[np.float32]:
+    """The error that is expected of each pixel, in the units of the image; NaN if nobody knows."""
+    if not adaptation.has_an_error_estimate:
+        return np.full(denoised.shape, np.nan, np.float32)
+    width = network_sees.width
+    error = adaptation.error
+    if error:
+        error = ErrorEstimate(*(value / width**2 for value in astuple(error)))
+    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    return width * expected_error(network, unit, denoised, noise, error)

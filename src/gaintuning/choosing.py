@@ -12,10 +12,11 @@ from gaintuning.objectives import (
     Neighbor2Neighbor,
     NoiseResampling,
     Recorrupted,
+    Unsure,
 )
 
 ObjectiveName: TypeAlias = Literal[
-    "auto", "sure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling"
+    "auto", "sure", "unsure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling"
 ]
 
 
@@ -55,9 +56,16 @@ def choose_objective(
         )
     if name in ("sure", "pure"):
         return name, risk, risk
+    if name == "unsure" and blind:
+        raise ValueError(
+            "UNSURE needs a network that sees a pixel in its own place, and this one does not; use "
+            "the objective blind-spot, or auto"
+        )
     loss: Objective
     if name == "blind-spot":
         loss = BlindSpotByArchitecture() if blind and stride == 1 else BlindSpot(guard=stride - 1)
+    elif name == "unsure":
+        loss = Unsure()
     elif name == "neighbor2neighbor":
         loss = Neighbor2Neighbor()
     elif name == "noise-resampling":

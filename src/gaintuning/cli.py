@@ -63,7 +63,9 @@ def denoise(
         ),
     ] = None,
     objective: Annotated[
-        Literal["auto", "sure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling"],
+        Literal[
+            "auto", "sure", "unsure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling"
+        ],
         typer.Option(help="The loss that tuning minimises."),
     ] = "auto",
     axes: Annotated[

@@ -177,6 +177,7 @@ def _summary(job: Job, result: Denoised[Array]) -> str:
         lines.append(f"  noise: {found.noise} ({given}), intensities {low:g} to {high:g}")
         lines.append(f"  {found.verdict}")
         lines.extend(f"  note: {remark}" for remark in found.remarks)
+        lines.extend(f"  warning: {doubt}" for doubt in found.doubts)
     return "\n".join(lines)
 
 
@@ -201,7 +202,9 @@ def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:
                 "risk": asdict(found.risk) if found.risk else None,
                 "pretrained_error": _facts(found.pretrained_error),
                 "error": _facts(found.error),
+                "residual": asdict(found.residual) if found.residual else None,
                 "remarks": list(found.remarks),
+                "doubts": list(found.doubts),
             }
             for found in result.adaptations
         ],

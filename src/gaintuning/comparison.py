@@ -14,6 +14,7 @@ from gaintuning.adaptation import Adaptation, Array
 from gaintuning.denoising import Denoised
 from gaintuning.figures import data_uri
 from gaintuning.planes import split_planes
+from gaintuning.trust import residual_of
 
 LARGEST = 1024
 """Side in pixels of the largest image that is shown as it is."""
@@ -23,6 +24,10 @@ RESIDUAL_LIMIT = 3.0
 """Where the colors of the residual end, in standard deviations of the noise."""
 
 LABELS = {"noisy": "Noisy", "pretrained": "Pre-trained", "tuned": "Tuned"}
+
+LEVELS = matplotlib.colormaps["viridis"]
+LEVEL_COLORS = [to_hex(color) for color in LEVELS(np.linspace(0, 1, 11))]
+"""From 0 to the highest value of a `LevelMap`."""
 
 SIGNED = matplotlib.colormaps["RdBu_r"]
 SIGNED_COLORS = [to_hex(color) for color in SIGNED(np.linspace(0, 1, 11))]
@@ -47,6 +52,14 @@ class SignedMap:
 
 
 @dataclass(frozen=True)
+class LevelMap:
+    """An image of values from 0; `limit` is where its colors end."""
+
+    uri: str
+    limit: float
+
+
+@dataclass(frozen=True)
 class View:
     """The same part of each image, at the same scale.
 
@@ -62,6 +75,7 @@ class View:
     noise_sigma : standard deviation of the noise by its model, likewise.
     correlation : of neighbouring values of noisy - result, in standard deviations of the noise.
     change : tuned - pre-trained, in the units of the image; None if nothing tuned was kept.
+    expected_error : of the result, in the units of the image; None where it cannot be told.
     """
 
     label: str
@@ -76,6 +90,7 @@ class View:
     noise_sigma: float
     correlation: float
     change: SignedMap | None
+    expected_error: LevelMap | None
 
 
 def draw_views(noisy: Array, denoised: Denoised[Array]) -> list[View]:
@@ -98,10 +113,10 @@ def draw_views(noisy: Array, denoised: Denoised[Array]) -> list[View]:
     >>> [panel.label for panel in view.panels]
     ['Noisy', 'Pre-trained']
     """
-    images = [noisy, denoised.pretrained, denoised.image]
+    images = [noisy, denoised.pretrained, denoised.image, denoised.expected_error]
     planes = np.stack([_shown_plane(image, denoised.axes) for image in images])
     adaptation = denoised.adaptations[0]
-    low, high = map(float, np.percentile(planes[-1], [0.5, 99.5]))
+    low, high = map(float, np.percentile(planes[2], [0.5, 99.5]))
     limits = (low, high if high > low else low + 1)
     sides = planes.shape[-2:]
     if max(sides) <= LARGEST:
@@ -145,12 +160,12 @@ def _draw_view(
     adaptation: Adaptation,
     factor: int = 1,
 ) -> View:
-    """Draw (noisy and pre-trained and tuned, samples, height, width)."""
-    noisy, pretrained, tuned = planes
+    """Draw (noisy and pre-trained and tuned and expected error, samples, height, width)."""
+    noisy, pretrained, tuned, expected_error = planes
     block = tuple(min(factor, side) for side in noisy.shape[-2:])
-    variance = adaptation.noise.variance(torch.from_numpy(tuned)).numpy()
+    before, after = torch.from_numpy(noisy), torch.from_numpy(tuned)
+    variance = adaptation.noise.variance(after).numpy()
     residual = noisy - tuned
-    # Where the model has no noise, as where nothing was counted, there is no unit to divide by.
     relative = np.divide(
         residual, np.sqrt(variance), out=np.zeros_like(residual), where=variance > 0
     )
@@ -174,17 +189,10 @@ def _draw_view(
         _signed_map(mean_residual, RESIDUAL_LIMIT),
         float(residual.std()),
         float(variance.mean() ** 0.5),
-        _neighbor_correlation(relative),
+        residual_of(before, after, adaptation.noise).correlation,
         _signed_map(change, limit) if adaptation.accepted else None,
+        None if np.isnan(expected_error).any() else _level_map(expected_error, block),
     )
-
-
-def _neighbor_correlation(values: NDArray[np.float64]) -> float:
-    """How far the neighbours in rows and columns of (..., height, width) go together, -1 to 1."""
-    beside = (values[..., 1:] * values[..., :-1]).mean()
-    below = (values[..., 1:, :] * values[..., :-1, :]).mean()
-    square = np.square(values).mean()
-    return float((beside + below) / 2 / square) if square > 0 else 0.0
 
 
 def _average(pixels: NDArray[np.float64], block: tuple[int, ...]) -> NDArray[np.float64]:
@@ -202,6 +210,14 @@ def _intensity_image(pixels: NDArray[np.float64], low: float, high: float) -> st
     shades = np.rint(255 * unit).astype(np.uint8)
     image = shades[0] if len(shades) == 1 else np.ascontiguousarray(shades.transpose(1, 2, 0))
     return data_uri("image/png", imagecodecs.png_encode(image))
+
+
+def _level_map(values: NDArray[np.float64], block: tuple[int, ...]) -> LevelMap:
+    """Root mean squares of blocks of (samples, height, width), from 0 to their 99.5 percentile."""
+    levels = np.sqrt(_average(np.square(values).mean(axis=0), block))
+    limit = float(np.percentile(levels, 99.5)) or 1.0
+    colors = np.ascontiguousarray(LEVELS(levels / limit, bytes=True)[..., :3])
+    return LevelMap(data_uri("image/png", imagecodecs.png_encode(colors)), limit)
 
 
 def _signed_map(values: NDArray[np.float64], limit: float) -> SignedMap:

@@ -16,9 +16,11 @@ from gaintuning.adaptation import (
     Adaptation,
     Array,
     bring_into_range,
+    error_map,
     learned,
     look_at,
     with_errors,
+    with_residual,
 )
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.gains import frozen_copy
@@ -51,6 +53,8 @@ class Denoised(Generic[PixelsT]):
     ----------
     image : the result, in the shape, dtype and units of the noisy image.
     pretrained : what the pre-trained network gives without tuning, likewise.
+    expected_error : root mean squared error that is expected of each pixel of `image`, in its
+        shape and units, as float32; NaN in channels where it cannot be told, see `Adaptation`.
     axes : a letter per axis.
     network : name of the network.
     adaptations : one for each channel along axis C, else a single one.
@@ -59,6 +63,7 @@ class Denoised(Generic[PixelsT]):
 
     image: PixelsT
     pretrained: PixelsT
+    expected_error: Array
     axes: str
     network: str
     adaptations: tuple[Adaptation, ...]
@@ -94,8 +99,9 @@ def denoise(
     noise : `Gaussian`, `Poisson` or `PoissonGaussian`, in the units of the image; "auto" finds
         model and level in the image.
     intensity_range : the intensities to map to 0 and 1; see `find_range` for the default.
-    objective : "sure" for Gaussian noise, "pure" for shot noise, "blind-spot", "neighbor2neighbor"
-        and "noise-resampling" for any; "auto" chooses, see `choose_objective`.
+    objective : "sure" for Gaussian noise, "unsure" for that of a sigma that nobody knows, "pure"
+        for shot noise, "blind-spot", "neighbor2neighbor" and "noise-resampling" for any; "auto"
+        chooses, see `choose_objective`.
     tune : False for the pre-trained network alone.
     schedule : how long and how fast to tune.
     seed : the same seed gives the same result on the same machine.
@@ -128,18 +134,16 @@ def denoise(
     number = next(pretrained.parameters()).dtype
     schedule = schedule or Schedule()
     rng = torch.Generator().manual_seed(seed)
-    found = [
-        look_at(
-            planes, noise, intensity_range, where, f"channel {index}: " if len(channels) > 1 else ""
-        )
-        for index, planes in enumerate(channels)
-    ]
     blind = check_blind(pretrained, together)
+    found = []
+    for index, planes in enumerate(channels):
+        which = f"channel {index}: " if len(channels) > 1 else ""
+        found.append(look_at(planes, noise, intensity_range, where, which, blind=blind))
     if tune:
         for one in found:  # what cannot be is told before the work starts
             choose_objective(objective, pretrained, one.noise, blind=blind)
 
-    adaptations, tuned_outputs, pretrained_outputs = [], [], []
+    adaptations, tuned_outputs, pretrained_outputs, error_maps = [], [], [], []
     for index, (planes, adaptation) in enumerate(zip(channels, found, strict=True)):
         stages = [
             tuning.stage_of(progress, 3 * index + part, 3 * len(channels)) for part in range(3)
@@ -149,10 +153,10 @@ def denoise(
         some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
         if tune:
             few = unit[some].to(where)
-            adaptation, network_sees = bring_into_range(pretrained, few, adaptation, blind=blind)
+            adaptation, network_sees = bring_into_range(pretrained, few, adaptation)
         if adaptation.contrast < 1:
             unit = in_unit(planes, network_sees, together, number)
-        output = run(pretrained, unit, stages[0])
+        used, output = pretrained, run(pretrained, unit, stages[0])
         pretrained_outputs.append(network_sees.from_unit(output).reshape(planes.shape))
         if tune:
             few = unit[some].to(where)
@@ -173,15 +177,19 @@ def denoise(
                 progress=stages[1],
             )
             adaptation = learned(adaptation, label, tuned, network_sees)
-            if not blind and adaptation.has_an_error_estimate:
+            if adaptation.has_an_error_estimate:
                 adaptation = with_errors(adaptation, pretrained, tuned, few, network_sees)
             if tuned.accepted:
-                output = run(tuned.network, unit, stages[2])
+                used, output = tuned.network, run(tuned.network, unit, stages[2])
         tuned_outputs.append(network_sees.from_unit(output).reshape(planes.shape))
+        adaptation = with_residual(adaptation, unit, output, network_sees)
+        expected = error_map(adaptation, used, unit, output, network_sees)
+        error_maps.append(expected.reshape(planes.shape))
         adaptations.append(adaptation)
     return Denoised(
         _like(image, join_planes(np.stack(tuned_outputs), pixels, axes)),
         _like(image, join_planes(np.stack(pretrained_outputs), pixels, axes)),
+        join_planes(np.stack(error_maps), np.zeros(pixels.shape, np.float32), axes),
         axes,
         name,
         tuple(adaptations),

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from torch import Tensor
 
 from gaintuning.adaptation import Adaptation, Array
-from gaintuning.comparison import SIGNED_COLORS, describe_plane, draw_views
+from gaintuning.comparison import LEVEL_COLORS, SIGNED_COLORS, describe_plane, draw_views
 from gaintuning.denoising import Denoised
 from gaintuning.figures import gain_chart, loss_chart
 from gaintuning.outputs import check_place, whole_file
@@ -21,16 +21,17 @@ from gaintuning.trust import ErrorEstimate
 RISKS = {
     "sure": "The risk estimates the mean squared error against the clean image.",
     "pure": "The risk estimates the mean squared error against the clean image.",
+    "unsure": "The loss is the generalised cross-validation of the network without divergence.",
     "neighbor2neighbor": (
         "The loss is the squared error of predicting pixels from their neighbours at half the "
         "resolution."
     ),
     "blind-spot": (
-        "The risk is the squared error of predicting noisy pixels from their surroundings: the "
+        "The loss is the squared error of predicting noisy pixels from their surroundings: the "
         "noise's variance is part of it."
     ),
     "noise-resampling": (
-        "The risk is the squared error of recovering the pre-trained network's result from that "
+        "The loss is the squared error of recovering the pre-trained network's result from that "
         "result with new noise."
     ),
 }
@@ -107,7 +108,8 @@ def write_report(
                 + [f"Python {platform.python_version()}"]
             ),
         },
-        scale_colors=SIGNED_COLORS,
+        signed_colors=SIGNED_COLORS,
+        level_colors=LEVEL_COLORS,
     )
     with whole_file(path) as file:
         file.write(page.encode())
@@ -120,6 +122,7 @@ class Section:
     verdict: str
     facts: dict[str, str]
     remarks: tuple[str, ...]
+    doubts: tuple[str, ...]
     note: str = ""
     losses: str | None = None
     gains: str | None = None
@@ -150,10 +153,17 @@ def describe(adaptation: Adaptation) -> Section:
     }
     if adaptation.contrast < 1:
         facts["Contrast that the network saw"] = f"{adaptation.contrast:.2g}"
-    remarks = tuple(map(_sentence, adaptation.remarks))
+    remarks, doubts = (
+        tuple(map(_sentence, told)) for told in (adaptation.remarks, adaptation.doubts)
+    )
+    if adaptation.residual:
+        facts |= {
+            "What was taken away, against the noise": f"{adaptation.residual.spread:.2f}",
+            "Correlation of its neighbouring pixels": f"{adaptation.residual.correlation:+.2f}",
+        }
     risk = adaptation.risk
     if risk is None:
-        return Section(_sentence(adaptation.verdict), facts, remarks)
+        return Section(_sentence(adaptation.verdict), facts, remarks, doubts)
     change = risk.after - risk.before
     facts |= {
         "Objective": adaptation.objective,
@@ -171,6 +181,7 @@ def describe(adaptation: Adaptation) -> Section:
         _sentence(adaptation.verdict),
         facts,
         remarks,
+        doubts,
         RISKS[adaptation.objective],
         loss_chart(adaptation.losses) if adaptation.losses else None,
         gain_chart(adaptation.gains) if adaptation.gains else None,

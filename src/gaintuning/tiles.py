@@ -32,7 +32,11 @@ class Reach:
 
 @torch.inference_mode()
 def run_in_tiles(
-    network: nn.Module, image: Images, progress: Progress | None = None, tile: int = TILE
+    network: nn.Module,
+    image: Images,
+    progress: Progress | None = None,
+    tile: int = TILE,
+    reach_of: nn.Module | None = None,
 ) -> Images:
     """Apply a network to an image; a large one in tiles, if the network sees only so far.
 
@@ -42,6 +46,7 @@ def run_in_tiles(
     image : (1, c, h, w)
     progress : called after each tile with the number done and the number in all.
     tile : side of a tile in pixels, without its margin.
+    reach_of : a network that sees as far, to be tried where NaN would not pass through this one.
 
     Examples
     --------
@@ -51,7 +56,7 @@ def run_in_tiles(
     True
     """
     height, width = image.shape[-2:]
-    reach = find_reach(network, image) if height * width > 1.5 * tile**2 else None
+    reach = find_reach(reach_of or network, image) if height * width > 1.5 * tile**2 else None
     if reach is None:
         output: Tensor = network(lay_out_images(image))
         if progress:

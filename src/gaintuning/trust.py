@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import inf, log, log10
 
 import torch
+from torch import Tensor
 
 from gaintuning._types import Denoiser, Images
 from gaintuning.judging import pixel_losses
@@ -40,6 +41,39 @@ class ErrorEstimate:
         if self.mean_square <= 0:
             return inf
         return 10 / log(10) * self.standard_error / self.mean_square
+
+
+@dataclass(frozen=True)
+class Residual:
+    """What was taken away, noisy - denoised, in standard deviations of the noise.
+
+    Parameters
+    ----------
+    spread : its root mean square; a little below 1 if noise was taken away and nothing else.
+    correlation : of neighbouring pixels, from -1 to 1; about 0, or a little below, likewise.
+    """
+
+    spread: float
+    correlation: float
+
+
+def residual_of(noisy: Tensor, denoised: Tensor, noise: Noise) -> Residual:
+    """Measure what was taken away; (..., h, w), all in the same units.
+
+    Examples
+    --------
+    >>> noisy = 0.1 * torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+    >>> found = residual_of(noisy, 0 * noisy, Gaussian(0.1))
+    >>> abs(found.spread - 1) < 0.05, abs(found.correlation) < 0.05
+    (True, True)
+    """
+    variance = noise.variance(denoised)
+    # Where the model has no noise, as where nothing was counted, there is no unit to divide by.
+    relative = torch.where(variance > 0, (noisy - denoised) / variance.sqrt(), 0.0)
+    square = float(relative.square().mean())
+    beside = float((relative[..., 1:] * relative[..., :-1]).mean())
+    below = float((relative[..., 1:, :] * relative[..., :-1, :]).mean())
+    return Residual(square**0.5, (beside + below) / 2 / square if square > 0 else 0.0)
 
 
 def risk_of(noise: Noise) -> Sure | Pure:

@@ -11,3 +11,4 @@ from gaintuning.objectives.recorrupted import Recorrupted as Recorrupted
 from gaintuning.objectives.recorrupted import Thinned as Thinned
 from gaintuning.objectives.risk import Pure as Pure
 from gaintuning.objectives.risk import Sure as Sure
+from gaintuning.objectives.unsure import Unsure as Unsure
