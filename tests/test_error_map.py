@@ -49,9 +49,9 @@ def test_the_best_denoiser_of_a_white_scene_has_the_error_that_is_expected(sprea
 
 
 def test_the_error_of_counts_grows_with_the_intensity() -> None:
-    clean = torch.full((1, 1, 64, 128), 0.2)
+    clean = torch.full((1, 1, 64, 128), 0.2, dtype=torch.float64)
     clean[..., 64:] = 0.8
-    found = expected_error(Wiener(0.5), clean, (clean / 2).double().numpy(), Poisson(0.01))
+    found = expected_error(Wiener(0.5).double(), clean, (clean / 2).numpy(), Poisson(0.01))
     dark, bright = found[..., 16:48].mean(), found[..., 80:112].mean()
     assert bright / dark == pytest.approx(2, rel=0.01)
 
