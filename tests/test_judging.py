@@ -1,17 +1,11 @@
-"""The judge counts the held-out pixels, and its standard error is honest."""
+"""The judge is not fooled by what was learned, and its standard error is honest."""
 
 import pytest
 import torch
 from torch import Generator
 
 from gaintuning._types import Denoiser, Images
-from gaintuning.judging import (
-    compare,
-    judged_pieces,
-    masked_mean,
-    pixel_losses,
-    split_pixels,
-)
+from gaintuning.judging import compare, judged_pieces, losses_unseen, pixel_losses
 from gaintuning.objectives import Sure
 
 SIGMA = 0.2
@@ -59,52 +53,33 @@ def test_a_small_image_is_judged_as_a_whole() -> None:
     torch.testing.assert_close(losses, (2 * noisy.double()) ** 2)
 
 
-def test_what_is_not_held_out_does_not_count() -> None:
-    noisy = torch.randn(2, 1, 128, 160, generator=Generator().manual_seed(0))
-    mask = split_pixels(noisy, Generator().manual_seed(0))[1]
-
-    def squares(denoiser: Denoiser, images: Images, _rng: Generator) -> Images:
-        return denoiser(images).square()
-
-    before = pixel_losses(lambda images: images, noisy, squares, 0)
-    elsewhere = torch.where(mask > 0, noisy, 100.0)
-    after = pixel_losses(lambda _: elsewhere[:1], noisy[:1], squares, 0)
-    risk = compare(before[:1], after, judged_pieces(mask[:1], 0))
-    assert risk.before == pytest.approx(float(noisy[:1].square()[mask[:1] > 0].mean()))
-    assert risk.after == pytest.approx(risk.before)
-    assert risk.standard_error == 0
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 32, 32), (3, 1, 100, 131), (1, 3, 200, 300)])
-def test_of_few_pixels_a_quarter_is_held_out_everywhere_alike(shape: tuple[int, ...]) -> None:
-    images = torch.zeros(shape)
-    learn, judge, unseen = split_pixels(images, Generator().manual_seed(0))
-    assert torch.equal(judge, unseen)
-    assert judge.shape == (shape[0], 1, *shape[2:])
-    assert set(judge.unique().tolist()) == {0.0, 1.0}
-    assert torch.equal(learn, 1 - judge)
-    assert abs(judge.float().mean() - 0.25) < 0.08
-    other = split_pixels(images, Generator().manual_seed(1))[1]
-    assert not torch.equal(judge, other)
-
-
-def test_of_many_pixels_one_block_in_sixteen_is_never_seen_and_all_judge() -> None:
-    images = torch.zeros(1, 1, 300, 400)
-    learn, judge, unseen = split_pixels(images, Generator().manual_seed(0))
-    assert (judge == 1).all()
-    assert torch.equal(learn, 1 - unseen)
-    assert abs(unseen.float().mean() - 1 / 16) < 0.02
-
-
-def test_the_mean_over_a_mask_is_that_of_its_pixels() -> None:
+def test_the_unseen_loss_of_a_mean_is_what_it_would_be_on_new_noise() -> None:
+    """Least squares by half of the pixels each, with enough numbers to learn much of the noise."""
     rng = Generator().manual_seed(0)
-    losses, mask = torch.rand(2, 3, 40, 48, generator=rng), torch.zeros(2, 1, 40, 48)
-    mask[0, :, 8:24] = 1
-    torch.testing.assert_close(masked_mean(losses, mask), losses[0, :, 8:24].mean())
-    # Of losses at half the size, the mask follows.
-    half = torch.nn.functional.avg_pool2d(losses, 2)
-    torch.testing.assert_close(masked_mean(half, mask), half[0, :, 4:12].mean())
-    assert masked_mean(losses, 0 * mask) == 0
+    features = torch.randn(32 * 32, 60, generator=rng, dtype=torch.float64)
+    truth = features @ (0.1 * torch.randn(60, generator=rng, dtype=torch.float64))
+    of_black = torch.zeros(1, 1, 32, 32)
+    of_black[..., :16] = 1
+    is_black = of_black.flatten() > 0.5
+    told, seen, true = [], [], []
+    for _ in range(200):
+        target = truth + torch.randn(32 * 32, generator=rng, dtype=torch.float64)
+        black, white = (
+            torch.linalg.lstsq(features[half], target[half, None]).solution[:, 0]
+            for half in (is_black, ~is_black)
+        )
+        losses = [
+            [(features @ weights - target).square().reshape(1, 1, 32, 32)]
+            for weights in (black, white, (black + white) / 2)
+        ]
+        told.append(losses_unseen(*losses, [of_black])[0].mean())
+        seen.append(losses[2][0].mean())
+        true.append((features @ ((black + white) / 2) - truth).square().mean() + 1)
+    told, seen, true = (torch.stack(each) for each in (told, seen, true))
+    chance = (told - true).std() / len(told) ** 0.5
+    assert chance < 0.01  # the test has power
+    assert (told - true).mean().abs() < 4 * chance
+    assert (seen - true).mean() < -10 * chance
 
 
 def test_several_draws_of_a_probe_make_the_judge_surer() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from gaintuning.patches import every_part, random_crops, random_orientations
+from gaintuning.patches import chess_board, random_crops, random_orientations
 
 sides = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
@@ -116,33 +116,48 @@ def test_no_images_give_no_crops(images: list[Tensor] | Tensor) -> None:
         random_crops(images, 4, 1, Generator())
 
 
-def test_every_part_comes_once_before_any_comes_again() -> None:
+def test_every_window_comes_once_before_any_comes_again() -> None:
     image = torch.arange(512.0 * 700).reshape(1, 1, 512, 700)
-    parts = every_part(image, 256**2, Generator().manual_seed(0))
-    corners = [[float(next(parts)[0, 0, 0, 0]) for _ in range(6)] for _ in range(3)]
-    first, second, third = corners
-    assert len(set(first)) == 6
-    assert set(first) == set(second) == set(third)
-    assert not first == second == third
+    black, white = chess_board(image, 256**2)
+    assert len(black.places) == len(white.places) == 3
+    parts = black.draw(256**2, Generator().manual_seed(0))
+    corners = [[float(next(parts)[0, 0, 0, 0]) for _ in range(3)] for _ in range(5)]
+    first = corners[0]
+    assert len(set(first)) == 3
+    assert all(set(each) == set(first) for each in corners)
+    assert any(each != first for each in corners)
+
+
+def test_small_windows_come_several_at_a_time() -> None:
+    images = torch.rand(4, 1, 64, 64, generator=Generator().manual_seed(0))
+    black, _ = chess_board(images, 256**2)
+    assert next(black.draw(4 * 32**2, Generator().manual_seed(0))).shape == (4, 1, 32, 32)
 
 
 @given(
-    height=st.integers(1, 90),
-    width=st.integers(1, 90),
+    height=st.integers(2, 90),
+    width=st.integers(2, 90),
     planes=st.integers(1, 4),
     pixels=st.integers(64, 4000),
 )
-def test_parts_cover_all_pixels_within_the_bound(
+def test_black_and_white_windows_share_nothing_and_miss_hardly_anything(
     height: int, width: int, planes: int, pixels: int
 ) -> None:
     images = torch.arange(float(planes * height * width)).reshape(planes, 1, height, width)
-    parts = every_part(images, pixels, Generator().manual_seed(0))
-    seen: set[float] = set()
-    windows = 0
-    while len(seen) < images.numel():
-        part = next(parts)
-        assert part.numel() <= pixels
-        seen |= set(part.flatten().tolist())
-        windows += len(part)
-        # A row of windows has one more at most than what would fit without overlapping.
-        assert windows <= planes * (height * width // (part[0].numel()) + 1) * 4
+    halves = chess_board(images, pixels)
+    masks = torch.stack([half.mask() for half in halves]).float()
+    assert masks.sum(0).max() == 1
+    # What is left over at the lower and right edge is less than one pixel a window.
+    side = pixels**0.5
+    rows, columns = (max(2, -int(-length // side)) for length in (height, width))
+    missed = (masks.sum(0) == 0).sum()
+    assert missed < planes * (rows * width + columns * height)
+    for half, mask in zip(halves, masks, strict=True):
+        assert half.height * half.width <= pixels
+        drawn = half.draw(height * width * planes, Generator().manual_seed(0))
+        seen = torch.zeros(images.numel(), dtype=torch.bool)
+        for _ in range(len(half.places)):
+            seen[next(drawn).flatten().long()] = True
+        assert torch.equal(seen, mask.flatten() > 0)
+    black, white = (len(half.places) for half in halves)
+    assert abs(black - white) <= 1

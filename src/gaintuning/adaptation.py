@@ -221,7 +221,7 @@ def with_errors(
     before = estimate_error(pretrained, few, noise, unsure)
     after = before
     if tuned.accepted:
-        fall = tuned.unseen_risk
+        fall = tuned.risk
         after = ErrorEstimate(
             before.mean_square - (fall.before - fall.after),
             hypot(before.standard_error, fall.standard_error),

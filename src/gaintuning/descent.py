@@ -49,8 +49,7 @@ class ConfirmedAdam:
     >>> for _ in range(60):
     ...     position.grad = position.detach() - 0.8
     ...     descent.step()
-    >>> descent.settle()
-    >>> bool((position - 0.8).abs().max() < 0.02)
+    >>> bool((descent.settled() - 0.8).abs().max() < 0.02)
     True
     """
 
@@ -82,10 +81,9 @@ class ConfirmedAdam:
         self.move_to(positions)
         self.average.lerp_(positions, 1 - AVERAGING)
 
-    @torch.no_grad()
-    def settle(self) -> None:
-        """Move the parameters to their running mean."""
-        self.move_to(self.average)
+    def settled(self) -> Float[Tensor, " n"]:
+        """The running mean of the positions."""
+        return self.average.clone()
 
     def _confirm(self, gradient: Tensor) -> Float[Tensor, ""]:
         """The part of the momentum that the gradients confirm."""

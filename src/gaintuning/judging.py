@@ -1,10 +1,9 @@
-"""Whether tuning helped: the objective, where there are few pixels on some that it did not see."""
+"""Whether tuning helped: the objective before and after, pixel by pixel."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Float
 from torch import Generator, Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
@@ -12,16 +11,11 @@ from gaintuning._types import Denoiser, Images, Objective
 from gaintuning.layout import lay_out_images
 from gaintuning.patches import random_crops
 
-Mask: TypeAlias = Float[Tensor, "n 1 h w"]
-
 Losses: TypeAlias = list[Tensor]
 """The loss of each pixel, piece by piece of the images."""
 
 JUDGED = 512**2
 """So many pixels decide: more would cost more than the tuning itself."""
-
-MANY = 256**2
-"""Of so many pixels fewer are held out."""
 
 JUDGED_CROP = 256
 """Side of the crops that are judged of a larger image."""
@@ -42,42 +36,6 @@ class Risk:
     standard_error: float
 
 
-def split_pixels(images: Images, rng: Generator) -> tuple[Mask, Mask, Mask]:
-    """Which pixels to learn from, which to judge by and which are never learned from, 1 or 0.
-
-    Whoever learns from few pixels learns some of their noise, and the objective on the same pixels
-    would count that as a gain. So a quarter is held out and judges: of each four neighbouring
-    blocks, one at random. Of many pixels some thousand gains can learn little noise, and to hold a
-    quarter out would cost more than it saves: there it is one block in sixteen, and all judge.
-
-    Examples
-    --------
-    >>> rng = torch.Generator().manual_seed(0)
-    >>> learn, judge, unseen = split_pixels(torch.zeros(1, 1, 128, 128), rng)
-    >>> learn.mean().item(), judge.mean().item(), unseen.mean().item()
-    (0.75, 0.25, 0.25)
-    """
-    n, _, height, width = images.shape
-    many = images[:, 0].numel() >= MANY
-    side = 16 if min(height, width) >= 128 else 8
-    across = 4 if many else 2
-    rows, columns = (-(-length // (across * side)) for length in (height, width))
-    chosen = torch.randint(across**2, (n, 1, rows, columns), generator=rng)
-    cells = torch.zeros(n, 1, across * rows, across * columns, dtype=torch.half)
-    for index in range(across**2):
-        cells[..., index // across :: across, index % across :: across] = chosen == index
-    whole = cells.repeat_interleave(side, -2).repeat_interleave(side, -1)
-    unseen = whole[..., :height, :width].to(images.device)
-    everywhere = torch.ones((), dtype=torch.half, device=images.device).expand_as(unseen)
-    return 1 - unseen, everywhere if many else unseen, unseen
-
-
-def masked_mean(losses: Tensor, mask: Tensor) -> Tensor:
-    """The mean of the losses where the mask is 1; of some objectives they have half the size."""
-    fitting = _fit(mask.to(losses.dtype), losses)
-    return (losses * fitting).sum() / (fitting.sum() * losses.shape[1]).clamp(min=1)
-
-
 @torch.inference_mode()
 def pixel_losses(
     denoiser: Denoiser, noisy: Images, objective: Objective, seed: int, draws: int = 1
@@ -92,39 +50,44 @@ def pixel_losses(
     return found
 
 
-def compare(before: Losses, after: Losses, masks: list[Tensor] | None = None) -> Risk:
+def losses_unseen(black: Losses, white: Losses, mean: Losses, of_black: list[Tensor]) -> Losses:
+    """The loss of the mean of two networks, as if it had not learned from these pixels.
+
+    Whoever learns from an image learns some of its noise, and the objective on the same pixels
+    would count that as a gain. So each of two networks learned from one half of the pixels, and is
+    judged on the other. Of their mean, all pixels have been seen by one. But where the risk is
+    quadratic, the mean of the two has a risk that is lower than the mean of theirs by the same on
+    all pixels, seen or not:
+
+        unseen(mean) = unseen(two) - (all(two) - all(mean)).
+
+    Parameters
+    ----------
+    black, white, mean : from `pixel_losses`.
+    of_black : `judged_pieces`, with the same seed, of a mask that is 1 where the first network
+        learned.
+    """
+    return [
+        torch.where(_fit(mask, first).cpu() > 0.5, second, first) - (first + second) / 2 + both
+        for first, second, both, mask in zip(black, white, mean, of_black, strict=True)
+    ]
+
+
+def compare(before: Losses, after: Losses) -> Risk:
     """The risk from the losses of each pixel, made with the same random draws.
 
     The standard error of the difference is taken between blocks of 16 x 16 pixels, since the
     errors of neighbouring pixels go together.
-
-    Parameters
-    ----------
-    before, after : from `pixel_losses`.
-    masks : `judged_pieces`, with the same seed, of a mask that is 1 where a pixel counts; by
-        default all count.
     """
-    if masks is None:
-        masks = [torch.ones_like(losses[:, :1]) for losses in before]
-    masks = [
-        _fit(mask.cpu().double(), losses).expand_as(losses)
-        for mask, losses in zip(masks, before, strict=True)
-    ]
-    sums, weights = [], []
-    for losses, changed, mask in zip(before, after, masks, strict=True):
-        side = min(16, *losses.shape[-2:])
-        sums.append(avg_pool2d((losses - changed) * mask, side).flatten())
-        weights.append(avg_pool2d(mask, side).flatten())
-    total, weight = torch.cat(sums), torch.cat(weights)
-    fall = total.sum() / weight.sum()
-    count = int((weight > 0).sum())
-    spread = (total - fall * weight).square().sum().sqrt() / weight.sum()
-    error = spread * (count / (count - 1)) ** 0.5 if count > 1 else torch.tensor(torch.inf)
+    falls = torch.cat(
+        [
+            avg_pool2d(losses - changed, min(16, *losses.shape[-2:])).flatten()
+            for losses, changed in zip(before, after, strict=True)
+        ]
+    )
+    error = falls.std() / len(falls) ** 0.5 if len(falls) > 1 else torch.tensor(torch.inf)
     first, second = (
-        float(
-            sum((each * mask).sum() for each, mask in zip(losses, masks, strict=True))
-            / sum(mask.sum() for mask in masks)
-        )
+        float(sum(each.sum() for each in losses) / sum(each.numel() for each in losses))
         for losses in (before, after)
     )
     return Risk(first, second, float(error))

@@ -1,6 +1,8 @@
 """Random crops of images, and the eight orientations of a square."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 from math import ceil
 
 import torch
@@ -44,34 +46,70 @@ def random_crops(
     return torch.stack(crops)
 
 
-def every_part(images: Images, pixels: int, rng: Generator) -> Iterator[Images]:
-    """Windows of about so many pixels in all, without end: each once before any comes again.
+@dataclass(frozen=True)
+class Windows:
+    """Equal parts of images that do not overlap.
 
-    Drawn like this, they miss and repeat nothing, so that what one takes away from the mean of all
-    the others bring back. Small images come whole, several at a time.
+    Parameters
+    ----------
+    images : (n, c, h, w)
+    places : index of the image, top and left of each window.
+    height, width : of a window.
+    """
+
+    images: Images
+    places: list[tuple[int, int, int]]
+    height: int
+    width: int
+
+    def draw(self, pixels: int, rng: Generator) -> Iterator[Images]:
+        """Windows of about so many pixels in all, without end: each once before any comes again.
+
+        Drawn like this, they miss and repeat nothing, so that what one takes away from the mean of
+        all the others bring back.
+        """
+        together = max(1, round(pixels / (self.height * self.width)))
+        while True:
+            order = torch.randperm(len(self.places), generator=rng).tolist()
+            for start in range(0, len(order), together):
+                drawn = [self.places[index] for index in order[start : start + together]]
+                yield torch.stack(
+                    [
+                        self.images[image][..., top : top + self.height, left : left + self.width]
+                        for image, top, left in drawn
+                    ]
+                )
+
+    def mask(self) -> Float[Tensor, "n 1 h w"]:
+        """1 within the windows, else 0."""
+        n, _, height, width = self.images.shape
+        mask = torch.zeros(n, 1, height, width, dtype=torch.half)
+        for image, top, left in self.places:
+            mask[image, :, top : top + self.height, left : left + self.width] = 1
+        return mask
+
+
+def chess_board(images: Images, pixels: int) -> tuple[Windows, Windows]:
+    """Cut images into windows of so many pixels at most; the black ones and the white ones.
+
+    Each image has at least two rows and two columns of them.
 
     Examples
     --------
-    >>> import torch
-    >>> parts = every_part(torch.rand(1, 1, 512, 300), 256**2, torch.Generator().manual_seed(0))
-    >>> next(parts).shape
-    torch.Size([1, 1, 256, 256])
+    >>> black, white = chess_board(torch.rand(1, 1, 512, 300), 256**2)
+    >>> black.places, white.places, (black.height, black.width)
+    ([(0, 0, 0), (0, 256, 150)], [(0, 0, 150), (0, 256, 0)], (256, 150))
     """
-    height, width = images.shape[-2:]
-    side = int(pixels**0.5)
-    tall = min(height, max(side, pixels // width))
-    wide = min(width, pixels // tall)
-    windows = [
-        image[..., top : top + tall, left : left + wide]
-        for image in images
-        for top in _spread(height, tall)
-        for left in _spread(width, wide)
-    ]
-    together = max(1, pixels // (tall * wide))
-    while True:
-        order = torch.randperm(len(windows), generator=rng).tolist()
-        for start in range(0, len(order), together):
-            yield torch.stack([windows[index] for index in order[start : start + together]])
+    side = pixels**0.5
+    counts = [max(2, ceil(length / side)) for length in images.shape[-2:]]
+    height, width = (
+        length // count for length, count in zip(images.shape[-2:], counts, strict=True)
+    )
+    places: tuple[list[tuple[int, int, int]], ...] = ([], [])
+    for image, row, column in product(*map(range, (len(images), *counts))):
+        places[(image + row + column) % 2].append((image, row * height, column * width))
+    black, white = (Windows(images, some, height, width) for some in places)
+    return black, white
 
 
 def random_orientations(squares: Images, rng: Generator) -> Images:
@@ -86,12 +124,6 @@ def random_orientations(squares: Images, rng: Generator) -> Images:
     """
     turned = [torch.rot90(square, _integer(4, rng), (-2, -1)) for square in squares]
     return torch.stack([square.flip(-1) if _integer(2, rng) else square for square in turned])
-
-
-def _spread(length: int, window: int) -> list[int]:
-    """Where windows start that together cover a length evenly."""
-    count = ceil(length / window)
-    return [round(index * (length - window) / max(1, count - 1)) for index in range(count)]
 
 
 def _integer(below: int, rng: Generator) -> int:

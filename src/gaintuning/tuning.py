@@ -18,12 +18,11 @@ from gaintuning.judging import (
     Risk,
     compare,
     judged_pieces,
-    masked_mean,
+    losses_unseen,
     pixel_losses,
-    split_pixels,
 )
 from gaintuning.layout import lay_out_images, lay_out_network
-from gaintuning.patches import every_part
+from gaintuning.patches import Windows, chess_board
 
 MOST_DRAWS = 4
 """Of a small image so many draws of the judge's probes or masks are taken together."""
@@ -48,7 +47,7 @@ class Schedule:
     worthwhile : the part of the risk that a round must have taken away for another to follow.
     """
 
-    steps: int = 16
+    steps: int = 24
     pixels: int = 256**2
     rate: float = 0.01
     rounds: int = 4
@@ -76,10 +75,10 @@ class Schedule:
     def keeps(self, fall: Risk, noisy: Images) -> bool:
         """Whether the risk fell by more than chance would have it.
 
-        One standard error will do, since how far to go was chosen on the same pixels and most of
-        what does harm was left behind there; of few pixels it must be more.
+        One standard error will do, since only so far was gone as helps; of few pixels it must be
+        more.
         """
-        errors: float = max(1.0, 128 / noisy[:, 0].numel() ** 0.5)
+        errors: float = max(1.0, 256 / noisy[:, 0].numel() ** 0.5)
         return fall.before - fall.after > errors * fall.standard_error
 
     def goes_on_after(self, fall: Risk, noisy: Images) -> bool:
@@ -102,7 +101,6 @@ class Tuned:
     risk : the judge, before tuning and with the best that was found.
     gains : the gains that were found, by the name of their layer, accepted or not.
     losses : the objective on the pixels of each step.
-    unseen_risk : the judge where nothing was learned, which tuning cannot flatter.
     """
 
     network: nn.Module
@@ -110,7 +108,6 @@ class Tuned:
     risk: Risk
     gains: dict[str, Tensor]
     losses: list[float]
-    unseen_risk: Risk
 
 
 @freed_memory_kept()
@@ -126,6 +123,11 @@ def tune(
     progress: Progress | None = None,
 ) -> Tuned:
     """Adapt a pre-trained network to noisy images, Eq. 3.
+
+    Two copies of the network learn, each from one half of the images, and are judged on the half
+    that they have not seen. The result is their mean: it has learned from all, is better than the
+    two, since the noise that they have learned is not the same, and so at least as good as the
+    judge says.
 
     Parameters
     ----------
@@ -150,79 +152,95 @@ def tune(
     >>> denoised = tuned.network(noisy)
     """
     schedule, judge = schedule or Schedule(), judge or objective
-    free = lay_out_network(parameters(network))
-    pretrained = lay_out_network(fold(network))
-    moving = fuse_for(free, noisy)
-    descent = ConfirmedAdam(free_parameters(free), schedule.rate_for(noisy))
-    learn, judge_mask, unseen_mask = split_pixels(noisy, rng)
-    # The same random draws judge throughout, and the parts of the image are taken in the same order
-    # as those of the mask.
+    # The same random draws judge throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
-    parts, masks = (
-        every_part(images, schedule.pixels, Generator().manual_seed(seed))
-        for images in (noisy, learn)
-    )
-    judged, unseen = (judged_pieces(mask, seed) for mask in (judge_mask, unseen_mask))
+    windows = chess_board(noisy, schedule.pixels // 2)
+    learners = [Learner(network, parameters, schedule, half, seed) for half in windows]
+    mean = Learner(network, parameters, schedule, windows[0], seed)
+    of_black = judged_pieces(windows[0].mask(), seed)
     draws = max(1, min(MOST_DRAWS, JUDGED // noisy[:, 0].numel()))
 
-    def losses_now() -> Losses:
-        return pixel_losses(moving, noisy, judge, seed, draws)
+    def losses_at(positions: list[Tensor]) -> Losses:
+        for learner, position in zip(learners, positions, strict=True):
+            learner.descent.move_to(position)
+        mean.descent.move_to(torch.stack(positions).mean(0))
+        black, white, both = (
+            pixel_losses(each.moving, noisy, judge, seed, draws) for each in (*learners, mean)
+        )
+        return losses_unseen(black, white, both, of_black)
 
-    at_first = kept_losses = losses_now()
-    kept, kept_positions = pretrained, descent.positions()
+    first = starts = [learner.descent.positions() for learner in learners]
+    at_first = at_starts = pixel_losses(mean.moving, noisy, judge, seed, draws)
     losses: list[Tensor] = []
     for done in range(schedule.rounds):
         told = stage_of(progress, done, schedule.rounds)
         for step in range(schedule.steps):
-            pixels = objective(moving, lay_out_images(next(parts)), rng)
-            losses.append(gradient_step(masked_mean(pixels, next(masks)), descent))
+            losses.append(torch.stack([each.step(objective, rng) for each in learners]).mean())
             if told:
                 told(step + 1, schedule.steps)
-        descent.settle()
-        found_losses = losses_now()
-        last = done + 1 == schedule.rounds
-        goes_on = (
-            schedule.goes_on_after(compare(kept_losses, found_losses, judged), noisy) and not last
-        )
-        if not goes_on:
-            found_losses = go_as_far_as_helps(
-                descent, kept_positions, kept_losses, found_losses, losses_now, judged
-            )
-        fall = compare(kept_losses, found_losses, judged)
-        helped = schedule.keeps(fall, noisy)
-        if helped or done == 0:
-            gains, last_losses = gains_by_layer(free), found_losses
-        if helped:
-            kept, kept_losses, kept_positions = fold(free), found_losses, descent.positions()
-        if not goes_on:
+        ends = [learner.descent.settled() for learner in learners]
+        at_ends = losses_at(ends)
+        fall = compare(at_starts, at_ends)
+        if done + 1 == schedule.rounds or not schedule.goes_on_after(fall, noisy):
             break
-    risk, unseen_risk = (compare(at_first, last_losses, masks) for masks in (judged, unseen))
-    told_losses = torch.stack(losses).tolist()
-    return Tuned(kept, kept is not pretrained, risk, gains, told_losses, unseen_risk)
+        starts, at_starts = ends, at_ends
+
+    middles = [start.lerp(end, 0.5) for start, end in zip(starts, ends, strict=True)]
+    part, at_best = lowest_along(at_starts, losses_at(middles), at_ends)
+    start, end = torch.stack(starts).mean(0), torch.stack(ends).mean(0)
+    mean.descent.move_to(start.lerp(end, part))
+    gains, risk = gains_by_layer(mean.free), compare(at_first, at_best)
+    accepted = schedule.keeps(compare(at_starts, at_best), noisy)
+    if not accepted and starts is not first:
+        mean.descent.move_to(start)
+        gains, risk, accepted = gains_by_layer(mean.free), compare(at_first, at_starts), True
+    kept = fold(mean.free) if accepted else lay_out_network(fold(network))
+    return Tuned(kept, accepted, risk, gains, torch.stack(losses).tolist())
 
 
-def go_as_far_as_helps(
-    descent: ConfirmedAdam,
-    start: Tensor,
-    at_start: Losses,
-    at_end: Losses,
-    losses_now: Callable[[], Losses],
-    judged: list[Tensor],
-) -> Losses:
-    """Go back from where the steps led towards where they began, if the risk is lower there.
+class Learner:
+    """A copy of the network that learns from its own half of the images."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        parameters: Parameters,
+        schedule: Schedule,
+        half: Windows,
+        seed: int,
+    ) -> None:
+        self.free = lay_out_network(parameters(network))
+        self.moving = fuse_for(self.free, half.images)
+        self.descent = ConfirmedAdam(free_parameters(self.free), schedule.rate_for(half.images))
+        self.parts = half.draw(schedule.pixels // 2, Generator().manual_seed(seed))
+
+    def step(self, objective: Objective, rng: Generator) -> Tensor:
+        loss = objective(self.moving, lay_out_images(next(self.parts)), rng).mean()
+        return gradient_step(loss, self.descent)
+
+
+def lowest_along(start: Losses, middle: Losses, end: Losses) -> tuple[float, Losses]:
+    """Where on the way from start to end the risk is lowest, and the losses there.
 
     Along that line the risk is nearly a parabola, known from three of its points.
+
+    Examples
+    --------
+    >>> losses = [[torch.tensor([[[[loss]]]])] for loss in (2.0, 1.0, 2.0)]
+    >>> lowest_along(*losses)
+    (0.5, [tensor([[[[1.]]]])])
     """
-    end = descent.positions()
-    descent.move_to(start.lerp(end, 0.5))
-    half_way = compare(at_start, losses_now(), judged)
-    whole_way = compare(at_start, at_end, judged)
-    best = lowest_of_parabola(half_way.after - half_way.before, whole_way.after - whole_way.before)
-    if best > 0.9:
-        descent.move_to(end)
-        return at_end
-    descent.move_to(start.lerp(end, best))
-    return losses_now()
+    before, half_way, whole_way = (
+        float(sum(each.sum() for each in losses) / sum(each.numel() for each in losses))
+        for losses in (start, middle, end)
+    )
+    part = lowest_of_parabola(half_way - before, whole_way - before)
+    # Lagrange's polynomials through 0, 1/2 and 1.
+    weights = ((1 - part) * (1 - 2 * part), 4 * part * (1 - part), part * (2 * part - 1))
+    return part, [
+        weights[0] * first + weights[1] * second + weights[2] * third
+        for first, second, third in zip(start, middle, end, strict=True)
+    ]
 
 
 def lowest_of_parabola(half_way: float, whole_way: float) -> float:
