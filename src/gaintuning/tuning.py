@@ -22,7 +22,7 @@ from gaintuning.judging import (
     pixel_losses,
 )
 from gaintuning.layout import lay_out_images, lay_out_network
-from gaintuning.patches import Windows, chess_board
+from gaintuning.patches import chess_board
 
 MOST_DRAWS = 4
 """Of a small image so many draws of the judge's probes or masks are taken together."""
@@ -124,10 +124,9 @@ def tune(
 ) -> Tuned:
     """Adapt a pre-trained network to noisy images, Eq. 3.
 
-    Two copies of the network learn, each from one half of the images, and are judged on the half
-    that they have not seen. The result is their mean: it has learned from all, is better than the
-    two, since the noise that they have learned is not the same, and so at least as good as the
-    judge says.
+    Two copies of the network learn, each from one half of the images. The result is their mean,
+    which has learned from all; how good it is on pixels that it has not seen follows from how good
+    the two are on the half that they have not seen.
 
     Parameters
     ----------
@@ -155,8 +154,11 @@ def tune(
     # The same random draws judge throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
     windows = chess_board(noisy, schedule.pixels // 2)
-    learners = [Learner(network, parameters, schedule, half, seed) for half in windows]
-    mean = Learner(network, parameters, schedule, windows[0], seed)
+    parts = [half.draw(schedule.pixels // 2, Generator().manual_seed(seed)) for half in windows]
+    *learners, mean = (
+        Copy(parameters(network), noisy, schedule.rate_for(noisy))
+        for _ in ("black", "white", "mean")
+    )
     of_black = judged_pieces(windows[0].mask(), seed)
     draws = max(1, min(MOST_DRAWS, JUDGED // noisy[:, 0].numel()))
 
@@ -175,7 +177,11 @@ def tune(
     for done in range(schedule.rounds):
         told = stage_of(progress, done, schedule.rounds)
         for step in range(schedule.steps):
-            losses.append(torch.stack([each.step(objective, rng) for each in learners]).mean())
+            found = [
+                learner.step(objective, next(part), rng)
+                for learner, part in zip(learners, parts, strict=True)
+            ]
+            losses.append(torch.stack(found).mean())
             if told:
                 told(step + 1, schedule.steps)
         ends = [learner.descent.settled() for learner in learners]
@@ -198,24 +204,24 @@ def tune(
     return Tuned(kept, accepted, risk, gains, torch.stack(losses).tolist())
 
 
-class Learner:
-    """A copy of the network that learns from its own half of the images."""
+class Copy:
+    """A copy of a network whose free parameters can be moved.
 
-    def __init__(
-        self,
-        network: nn.Module,
-        parameters: Parameters,
-        schedule: Schedule,
-        half: Windows,
-        seed: int,
-    ) -> None:
-        self.free = lay_out_network(parameters(network))
-        self.moving = fuse_for(self.free, half.images)
-        self.descent = ConfirmedAdam(free_parameters(self.free), schedule.rate_for(half.images))
-        self.parts = half.draw(schedule.pixels // 2, Generator().manual_seed(seed))
+    Parameters
+    ----------
+    free : the network, see `Parameters`.
+    noisy : images like those that it will see.
+    rate : of its first steps.
+    """
 
-    def step(self, objective: Objective, rng: Generator) -> Tensor:
-        loss = objective(self.moving, lay_out_images(next(self.parts)), rng).mean()
+    def __init__(self, free: nn.Module, noisy: Images, rate: float) -> None:
+        self.free = lay_out_network(free)
+        self.moving = fuse_for(self.free, noisy)
+        self.descent = ConfirmedAdam(free_parameters(self.free), rate)
+
+    def step(self, objective: Objective, part: Images, rng: Generator) -> Tensor:
+        """Go a step downhill; the objective before it."""
+        loss = objective(self.moving, lay_out_images(part), rng).mean()
         return gradient_step(loss, self.descent)
 
 
