@@ -33,7 +33,7 @@ from gaintuning.noise import Gaussian
 from gaintuning.objectives import Sure
 from gaintuning.tuning import Schedule, fuse_for, tune
 
-STEPS = (4, 8, 12, 16)
+STEPS = (4, 8, 16, 24)
 """Of the only round; the last is the length of one by default."""
 
 

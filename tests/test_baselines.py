@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from gaintuning.baselines.blind_spot_alone import denoise_blind_spot_alone
 from gaintuning.baselines.self2self import (
     DROPPED,
     PartialConvolution,
@@ -33,7 +34,11 @@ def by_dropping(noisy: Tensor, rng: Generator) -> Tensor:
     return denoise_self2self(noisy, steps=2, predictions=2, rng=rng)
 
 
-METHODS = pytest.mark.parametrize("method", [by_halves, by_dropping])
+def by_blind_spot(noisy: Tensor, rng: Generator) -> Tensor:
+    return denoise_blind_spot_alone(noisy, steps=1, rng=rng)
+
+
+METHODS = pytest.mark.parametrize("method", [by_halves, by_dropping, by_blind_spot])
 
 
 def smooth_image(height: int, width: int, channels: int = 1) -> Tensor:

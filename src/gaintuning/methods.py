@@ -1,0 +1,175 @@
+"""Ways to denoise one image, by name: this package's and others', to be compared."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import torch
+from torch import Generator, nn
+
+from gaintuning import zoo
+from gaintuning._types import Images
+from gaintuning.baselines.blind_spot_alone import denoise_blind_spot_alone
+from gaintuning.baselines.classical import (
+    denoise_bm3d,
+    denoise_non_local_means,
+    denoise_wavelets,
+)
+from gaintuning.baselines.fine_tuning import fine_tune
+from gaintuning.baselines.self2self import denoise_self2self
+from gaintuning.baselines.zero_shot_noise2noise import denoise_zero_shot_noise2noise
+from gaintuning.choosing import choose_objective
+from gaintuning.denoising import denoise, run
+from gaintuning.gains import all_parameters, channel_gains, last_layers
+from gaintuning.layout import lay_out_network
+from gaintuning.noise import Noise
+from gaintuning.objectives import NoiseResampling
+from gaintuning.trust import risk_of
+from gaintuning.tuning import Parameters, tune
+
+FINE_TUNING = 100
+"""Steps of methods that move a pre-trained network without a decision."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image to denoise.
+
+    Parameters
+    ----------
+    noisy : (1, 1, h, w), with intensities in about [0, 1].
+    noise : in the same units.
+    network : name or file of the pre-trained network, for methods that have one.
+    steps : of methods that take a number of them; None for their own.
+    seed : of all that is random.
+    """
+
+    noisy: Images
+    noise: Noise
+    network: str = zoo.DEFAULT
+    steps: int | None = None
+    seed: int = 0
+
+    @property
+    def rng(self) -> Generator:
+        return Generator().manual_seed(self.seed)
+
+    @property
+    def sigma(self) -> float:
+        """Of Gaussian noise as strong as this."""
+        return float(self.noise.variance(self.noisy).mean() ** 0.5)
+
+    def load(self) -> nn.Module:
+        return lay_out_network(zoo.load(self.network)[0])
+
+
+Method: TypeAlias = Callable[[Task], Images]
+
+
+def pretrained(task: Task) -> Images:
+    """The pre-trained network as it is."""
+    return torch.from_numpy(run(task.load(), task.noisy))
+
+
+def gaintuning(task: Task) -> Images:
+    """This package as it comes: contrast, gains by two halves, and the decision to keep them."""
+    result = denoise(
+        task.noisy[0, 0],
+        network=task.network,
+        noise=task.noise,
+        intensity_range=(0.0, 1.0),
+        seed=task.seed,
+    )
+    return result.image[None, None]
+
+
+def plainly_tuned(task: Task, parameters: Parameters) -> Images:
+    """Adam on an estimate of the risk for a fixed number of steps, as the paper has it."""
+    network = task.load()
+    objective = risk_of(task.noise)
+    found = fine_tune(
+        network,
+        task.noisy,
+        objective,
+        parameters=parameters,
+        steps=task.steps or FINE_TUNING,
+        rng=task.rng,
+    )
+    return torch.from_numpy(run(found, task.noisy))
+
+
+def the_last_layer(task: Task) -> Images:
+    return plainly_tuned(task, partial(last_layers, example=task.noisy[..., :16, :16]))
+
+
+def all_parameters_by_halves(task: Task) -> Images:
+    """All parameters, stopped where pixels that were not learned from say so."""
+    network = task.load()
+    _, loss, judge = choose_objective("auto", network, task.noise, blind=False)
+    tuned = tune(network, task.noisy, loss, judge=judge, parameters=all_parameters, rng=task.rng)
+    return torch.from_numpy(run(tuned.network, task.noisy))
+
+
+def noise_resampling_of_all(task: Task) -> Images:
+    """What LIDIA adapts by (Vaksman et al. 2020), for any network."""
+    network = task.load()
+    found = fine_tune(
+        network,
+        task.noisy,
+        NoiseResampling(network, task.noise),
+        parameters=all_parameters,
+        steps=task.steps or FINE_TUNING,
+        rng=task.rng,
+    )
+    return torch.from_numpy(run(found, task.noisy))
+
+
+OF_A_NETWORK: dict[str, Method] = {
+    "pretrained": pretrained,
+    "gaintuning": gaintuning,
+    "paper": partial(plainly_tuned, parameters=channel_gains),
+    "last-layer": the_last_layer,
+    "all-parameters": partial(plainly_tuned, parameters=all_parameters),
+    "all-parameters-stopped": all_parameters_by_halves,
+    "noise-resampling": noise_resampling_of_all,
+}
+OF_THE_IMAGE_ALONE: dict[str, Method] = {
+    "noisy": lambda task: task.noisy,
+    "blind-spot-alone": lambda task: denoise_blind_spot_alone(
+        task.noisy, steps=task.steps or 2000, rng=task.rng
+    ),
+    "self2self": lambda task: denoise_self2self(
+        task.noisy, steps=task.steps or 150_000, rng=task.rng
+    ),
+    "zero-shot-noise2noise": lambda task: denoise_zero_shot_noise2noise(
+        task.noisy, steps=task.steps or 2000, rng=task.rng
+    ),
+    "bm3d": lambda task: denoise_bm3d(task.noisy, task.sigma),
+    "non-local-means": lambda task: denoise_non_local_means(task.noisy, task.sigma),
+    "wavelets": lambda task: denoise_wavelets(task.noisy, task.sigma),
+}
+METHODS = OF_A_NETWORK | OF_THE_IMAGE_ALONE
+
+
+def parse_method(text: str) -> tuple[str, int | None]:
+    """A method's name and its number of steps, as on the command line.
+
+    Raises
+    ------
+    ValueError : there is no such method, or no such number of steps.
+
+    Examples
+    --------
+    >>> parse_method("bm3d"), parse_method("self2self:1000")
+    (('bm3d', None), ('self2self', 1000))
+    """
+    name, colon, steps = text.partition(":")
+    if name not in METHODS:
+        raise ValueError(f"unknown method {name!r}; known are {', '.join(METHODS)}")
+    if colon and not (steps.isdecimal() and int(steps) > 0):
+        raise ValueError(
+            f"method {text!r}: behind the colon stands a number of steps above 0, as in "
+            "self2self:1000"
+        )
+    return name, int(steps) if colon else None

@@ -1,0 +1,204 @@
+"""Every combination is a row, what is done stays done, and one failure does not lose the rest."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from torch import Generator
+from typer.testing import CliRunner
+
+from gaintuning import evaluation
+from gaintuning.cli import app
+from gaintuning.evaluation import Case, all_cases, evaluate, measure, read_table, summary
+from gaintuning.files import Image, write_image
+from gaintuning.methods import METHODS, Task, parse_method
+from gaintuning.metrics import psnr
+from gaintuning.noise import Gaussian, Poisson
+
+CLEAN = data.camera()[100:148, 200:256]
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, pixels in (("a", CLEAN), ("b", CLEAN[::-1].copy())):
+        write_image(folder / f"{name}.png", Image(pixels, "YX"))
+    return sorted(folder.iterdir())
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_each_combination_is_a_row_with_its_scores(images: list[Path], tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    cases = all_cases(
+        images, ["noisy", "pretrained"], ["unet"], ["gaussian:25", "poisson:4"], 3, noisy=False
+    )
+    left = [count for count, _ in evaluate(cases, table)]
+    assert left == list(range(7, -1, -1))
+    rows = read_table(table)
+    assert len(rows) == 8
+    assert not any(row["error"] for row in rows)
+    row = next(row for row in rows if (row["method"], row["noise"]) == ("noisy", "poisson:4"))
+    unit = torch.from_numpy(CLEAN / 255.0).float()[None, None]
+    noisy = Poisson(4 / 255).sample(unit, Generator().manual_seed(3))
+    expected = psnr(noisy.clamp(0, 1), unit, data_range=1.0)
+    assert float(row["psnr"]) == float(row["noisy_psnr"]) == pytest.approx(expected, abs=1e-3)
+    assert float(row["residual_spread"]) == 0
+    for image in map(str, images):
+        of_image = [row for row in rows if row["image"] == image and row["noise"] == "gaussian:25"]
+        assert len({row["noisy_psnr"] for row in of_image}) == 1
+        noisy_row, denoised = sorted(of_image, key=lambda row: row["method"])
+        assert float(denoised["psnr"]) > float(noisy_row["psnr"]) + 4
+
+
+def test_what_is_done_stays_and_a_failure_is_tried_again(
+    images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "table.csv"
+    cases = all_cases(images, ["noisy", "wavelets"], [], ["gaussian:25"], 0, noisy=False)
+
+    def fail(_task: Task) -> torch.Tensor:
+        raise RuntimeError("no luck, today")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(METHODS, "wavelets", fail)
+        found = [row["error"] for _, row in evaluate(cases, table)]
+    assert found == ["", "RuntimeError: no luck, today"] * 2
+    first = read_table(table)
+    with monkeypatch.context() as patch:
+        patch.setitem(METHODS, "noisy", fail)
+        again = [row for _, row in evaluate(cases, table)]
+    assert [row["method"] for row in again] == ["wavelets"] * 2
+    assert not any(row["error"] for row in again)
+    rows = read_table(table)
+    assert len(rows) == 4
+    assert [row for row in first if not row["error"]] == rows[:2]
+    assert list(evaluate(cases, table)) == []
+
+
+def test_processes_find_the_same_as_one(images: list[Path], tmp_path: Path) -> None:
+    cases = all_cases(images, ["noisy", "pretrained"], ["unet"], ["gaussian:25"], 0, noisy=False)
+    scores = []
+    for processes in (1, 2):
+        table = tmp_path / f"{processes}.csv"
+        list(evaluate(cases, table, processes=processes))
+        rows = {(row["image"], row["method"]): row for row in read_table(table)}
+        scores.append([float(rows[case.image, case.method]["psnr"]) for case in cases])
+    np.testing.assert_allclose(*scores, atol=1e-3)
+
+
+def test_noisy_images_have_scores_that_need_no_truth(tmp_path: Path) -> None:
+    noisy = CLEAN + np.random.default_rng(0).normal(0, 25, CLEAN.shape)
+    write_image(tmp_path / "noisy.tif", Image(noisy.astype(np.float32), "YX"))
+    case = Case(str(tmp_path / "noisy.tif"), "pretrained", "unet", "gaussian:25", 0, noisy=True)
+    score = measure(case)
+    assert (score.psnr, score.ssim, score.error) == (None, None, "")
+    assert score.residual_spread == pytest.approx(0.95, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [(np.zeros((20, 20, 3), np.uint8), "only gray images"), (np.zeros((20, 20)), "every pixel is")],
+)
+def test_an_image_that_does_not_do_is_told_in_its_row(
+    tmp_path: Path, pixels: np.ndarray, words: str
+) -> None:
+    axes = "YXS" if pixels.ndim == 3 else "YX"
+    write_image(tmp_path / "odd.tif", Image(pixels, axes))
+    case = Case(str(tmp_path / "odd.tif"), "noisy", "", "gaussian:25", 0, noisy=False)
+    assert words in measure(case).error
+
+
+def test_the_command_prints_a_table_and_goes_on(images: list[Path], tmp_path: Path) -> None:
+    arguments = (images[0].parent, "-o", tmp_path / "t.csv", "--method", "wavelets")
+    code, output, _ = run(*arguments)
+    assert code == 0
+    assert "| gaussian:25 | wavelets |  | 2 |" in output
+    code, output, _ = run(*arguments, "--method", "noisy", "--json")
+    assert code == 0
+    rows = json.loads(output)
+    assert [row["method"] for row in rows] == ["wavelets", "wavelets", "noisy", "noisy"]
+    assert summary(rows).count("gaussian:25") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--method", "magic"], "unknown method 'magic'"),
+        (["--method", "self2self:0"], "number of steps above 0"),
+        (["--noise", "auto"], "needs the noise"),
+        (["--noise", "gaussian"], "is not understood"),
+        (["--network", "nothing"], "there is no network"),
+        (["--processes", "0"], "at least 1"),
+    ],
+)
+def test_what_cannot_be_is_told_before_any_work(
+    images: list[Path], tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    code, _, error = run(images[0], "-o", tmp_path / "t.csv", *arguments)
+    assert code == 2
+    assert words in error
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_images_and_tables_that_are_not_there_or_of_something_else_are_refused(
+    images: list[Path], tmp_path: Path
+) -> None:
+    code, _, error = run(tmp_path / "none.png", "-o", tmp_path / "t.csv")
+    assert code == 2
+    assert "there is no file" in error
+    (tmp_path / "empty").mkdir()
+    code, _, error = run(tmp_path / "empty", "-o", tmp_path / "t.csv")
+    assert code == 2
+    assert "there is no image" in error
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    code, _, error = run(images[0], "-o", tmp_path / "other.csv")
+    assert code == 2
+    assert "not a table of this comparison" in error
+    assert (tmp_path / "other.csv").read_text() == "a,b\n1,2\n"
+
+
+def test_failures_are_told_at_the_end(
+    images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_task: Task) -> torch.Tensor:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setitem(evaluation.METHODS, "wavelets", fail)
+    arguments = ("--method", "wavelets", "--method", "noisy")
+    code, output, error = run(images[0].parent, "-o", tmp_path / "t.csv", *arguments)
+    assert code == 2
+    assert "2 of 4 failed" in error
+    assert "no luck" in error
+    assert "| gaussian:25 | noisy |" in output
+
+
+SHORT = {"blind-spot-alone": 1, "self2self": 2, "zero-shot-noise2noise": 2, "noise-resampling": 2}
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"bm3d"}))
+def test_every_method_denoises_as_it_is_called(method: str) -> None:
+    clean = torch.from_numpy(CLEAN / 255.0).float()[None, None]
+    noise = Gaussian(0.1)
+    noisy = noise.sample(clean, Generator().manual_seed(0))
+    before = noisy.clone()
+    task = Task(noisy, noise, "unet", SHORT.get(method, 2), seed=0)
+    denoised = METHODS[method](task)
+    assert denoised.shape == noisy.shape
+    assert torch.equal(noisy, before)
+    learned_in_full = method not in (*SHORT, "noisy")
+    scores = [psnr(image.to(clean), clean, data_range=1.0) for image in (noisy, denoised)]
+    assert scores[1] > scores[0] + 1 or not learned_in_full
+    again = METHODS[method](task)
+    assert torch.equal(denoised, again)
+
+
+def test_steps_stand_behind_a_colon() -> None:
+    assert parse_method("paper:7") == ("paper", 7)

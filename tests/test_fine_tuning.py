@@ -1,0 +1,109 @@
+"""Adam at one rate does what it is told, and only that."""
+
+from copy import deepcopy
+from functools import partial
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from gaintuning.baselines.classical import denoise_bm3d, denoise_wavelets
+from gaintuning.baselines.fine_tuning import fine_tune
+from gaintuning.gains import all_parameters, channel_gains, last_layers
+from gaintuning.networks import UNet
+from gaintuning.noise import Gaussian
+from gaintuning.objectives import Sure
+
+SIGMA = 0.1
+
+
+def network() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return UNet()
+
+
+def noisy_image() -> Tensor:
+    return torch.rand(1, 1, 32, 32, generator=Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "changed"),
+    [
+        (channel_gains, {"weight"}),
+        (all_parameters, {"weight", "bias"}),
+        (partial(last_layers, example=torch.zeros(1, 1, 16, 16)), {"weight"}),
+    ],
+)
+def test_what_may_move_moves_and_the_callers_network_does_not(
+    parameters: object, changed: set[str]
+) -> None:
+    mine, noisy = network(), noisy_image()
+    state = deepcopy(mine.state_dict())
+    found = fine_tune(
+        mine, noisy, Sure(SIGMA), parameters=parameters, steps=3, rng=Generator().manual_seed(0)
+    )
+    assert all(torch.equal(state[key], value) for key, value in mine.state_dict().items())
+    moved = {key for key, value in found.state_dict().items() if not torch.equal(value, state[key])}
+    assert {key.split(".")[-1] for key in moved} == changed
+
+
+def test_it_is_adam() -> None:
+    """In float64, beside the optimiser in four lines."""
+    mine, noisy = network().double(), noisy_image().double()
+    found = fine_tune(
+        mine,
+        noisy,
+        Sure(SIGMA),
+        parameters=all_parameters,
+        steps=4,
+        rate=1e-3,
+        rng=Generator().manual_seed(1),
+    )
+    copy, rng = deepcopy(mine), Generator().manual_seed(1)
+    optimizer = torch.optim.Adam(copy.parameters(), lr=1e-3)
+    for _ in range(4):
+        optimizer.zero_grad()
+        Sure(SIGMA)(copy, noisy, rng).mean().backward()
+        optimizer.step()
+    for ours, theirs in zip(found.parameters(), copy.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_each_step_is_shown() -> None:
+    shown: list[tuple[int, Tensor]] = []
+
+    def watch(done: int, now: nn.Module) -> None:
+        shown.append((done, now(noisy_image())))
+
+    found = fine_tune(
+        network(),
+        noisy_image(),
+        Sure(SIGMA),
+        steps=3,
+        rng=Generator().manual_seed(0),
+        watch=watch,
+    )
+    assert [done for done, _ in shown] == [1, 2, 3]
+    assert not torch.equal(shown[0][1], shown[1][1])
+    assert torch.equal(shown[-1][1], found(noisy_image()))
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"rate": 0.0}])
+def test_nothing_to_do_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="at least 1 and rate above 0"):
+        fine_tune(network(), noisy_image(), Sure(SIGMA), rng=Generator(), **wrong)
+
+
+def test_several_images_are_denoised_one_by_one() -> None:
+    clean = torch.full((2, 1, 48, 48), 0.5)
+    noisy = Gaussian(SIGMA).sample(clean, Generator().manual_seed(0))
+    both = denoise_wavelets(noisy, SIGMA)
+    assert torch.equal(both[1:], denoise_wavelets(noisy[1:], SIGMA))
+    assert (both - clean).square().mean() < 0.3 * SIGMA**2
+
+
+def test_without_its_package_bm3d_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "bm3d", None)
+    with pytest.raises(ImportError, match="not free for commercial use; install it with"):
+        denoise_bm3d(noisy_image(), SIGMA)
