@@ -19,31 +19,24 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
-from skimage.restoration import denoise_nl_means, denoise_wavelet
 from torch import Generator, Tensor
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 from set12 import read_images
 
 from gaintuning import denoise
-from gaintuning.baselines.self2self import denoise_self2self
-from gaintuning.baselines.zero_shot_noise2noise import denoise_zero_shot_noise2noise
+from gaintuning.methods import METHODS, Task
 from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian
 from gaintuning.tuning import Schedule
-
-try:
-    from bm3d import bm3d
-except ModuleNotFoundError:
-    bm3d = None
 
 NETWORKS = ("unet-bias-free", "dncnn")
 
@@ -72,7 +65,7 @@ def main() -> None:
     arguments = parser.parse_args()
     images = list(read_images(arguments.images, arguments.quick).values())[: arguments.count]
     methods = few_steps() if arguments.quick else all_steps(arguments.self2self_steps)
-    if bm3d is None:
+    if find_spec("bm3d") is None:
         del methods["BM3D"]
         print("BM3D is left out: the package bm3d is not installed\n")
     scores = compare(methods, images, arguments.sigma)
@@ -83,29 +76,32 @@ def main() -> None:
 
 
 def all_steps(self2self_steps: int) -> dict[str, Method]:
-    return methods_with(None, 2000, self2self_steps, predictions=100)
+    return methods_with(None, 2000, self2self_steps)
 
 
 def few_steps() -> dict[str, Method]:
-    return methods_with(Schedule(steps=3, rounds=1), 5, 2, predictions=2)
+    return methods_with(Schedule(steps=3, rounds=1), 5, 2)
 
 
 def methods_with(
-    schedule: Schedule | None, zero_shot_steps: int, self2self_steps: int, predictions: int
+    schedule: Schedule | None, zero_shot_steps: int, self2self_steps: int
 ) -> dict[str, Method]:
     methods: dict[str, Method] = {}
     for network in NETWORKS:
         methods[f"{network}, pre-trained"] = by_network(network, tune=False)
         methods[f"{network}, tuned"] = by_network(network, tune=True, schedule=schedule)
-    methods["BM3D"] = by_arrays(lambda noisy, sigma: bm3d(noisy, sigma))
-    methods["non-local means"] = by_arrays(non_local_means)
-    methods["wavelets, BayesShrink"] = by_arrays(wavelets)
-    methods[f"Zero-Shot Noise2Noise, {zero_shot_steps} steps"] = lambda noisy, _: (
-        denoise_zero_shot_noise2noise(noisy, steps=zero_shot_steps, rng=Generator().manual_seed(0))
-    )
-    methods[f"Self2Self, {self2self_steps} steps"] = lambda noisy, _: denoise_self2self(
-        noisy, steps=self2self_steps, predictions=predictions, rng=Generator().manual_seed(0)
-    )
+    for label, name, steps in (
+        ("BM3D", "bm3d", None),
+        ("non-local means", "non-local-means", None),
+        ("wavelets, BayesShrink", "wavelets", None),
+        (
+            f"Zero-Shot Noise2Noise, {zero_shot_steps} steps",
+            "zero-shot-noise2noise",
+            zero_shot_steps,
+        ),
+        (f"Self2Self, {self2self_steps} steps", "self2self", self2self_steps),
+    ):
+        methods[label] = by_name(name, steps)
     return methods
 
 
@@ -122,23 +118,8 @@ def by_network(network: str, **options: object) -> Method:
     return method
 
 
-def by_arrays(function: Callable[[np.ndarray, float], np.ndarray]) -> Method:
-    """A method for images (h, w) as arrays."""
-
-    def method(noisy: Tensor, sigma: float) -> Tensor:
-        return torch.from_numpy(function(noisy[0, 0].numpy(), sigma)).to(noisy)[None, None]
-
-    return method
-
-
-def non_local_means(noisy: np.ndarray, sigma: float) -> np.ndarray:
-    return denoise_nl_means(
-        noisy, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, fast_mode=True
-    )
-
-
-def wavelets(noisy: np.ndarray, sigma: float) -> np.ndarray:
-    return denoise_wavelet(noisy, sigma=sigma, method="BayesShrink", rescale_sigma=True)
+def by_name(name: str, steps: int | None) -> Method:
+    return lambda noisy, sigma: METHODS[name](Task(noisy, Gaussian(sigma), steps=steps))
 
 
 def compare(methods: dict[str, Method], images: list[Tensor], sigma: int) -> dict[str, list[Score]]:
