@@ -7,18 +7,20 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from gaintuning import zoo
-from gaintuning._types import Images
+from gaintuning._types import Images, Objective
 from gaintuning.contrast import find_contrast
 from gaintuning.error_map import expected_error
 from gaintuning.gains import channel_gains
-from gaintuning.judging import Risk, judged_pieces
+from gaintuning.judging import Risk, compare, judged_pieces, pixel_losses
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
 from gaintuning.objectives import Recorrupted
+from gaintuning.orientations import MeanOfOrientations
+from gaintuning.patches import random_crops
 from gaintuning.scaling import IntensityRange, find_range
 from gaintuning.trust import ErrorEstimate, Residual, estimate_error, residual_of
 from gaintuning.tuning import Tuned, fuse_for
@@ -30,6 +32,9 @@ MUCH_CLIPPED = 0.05
 
 TOO_MUCH, TOO_LITTLE = 1.08, 0.5
 """Beyond these, the root mean square of what was taken away is not that of the noise."""
+
+CROP, CROPS = 128, 4
+"""Side and number of the crops of which the mean of all orientations is judged."""
 
 CORRELATED = 0.1
 """Above this, neighbouring pixels of what was taken away go together more than noise does."""
@@ -50,6 +55,7 @@ class Adaptation:
     objective : name of the loss that was minimised; empty if nothing was tuned.
     accepted : whether the tuned gains were kept.
     risk : what decided, before and after tuning, in squared units of the image.
+    orientations : in how many of them the image was denoised, to take the mean: 1 or 8.
     residual : what was taken away to make the result, against the noise.
     pretrained_error, error : the mean squared error of the pre-trained network's result and of the
         image that is returned, estimated without the clean image, in the same units; None where
@@ -67,6 +73,7 @@ class Adaptation:
     objective: str = ""
     accepted: bool = False
     risk: Risk | None = None
+    orientations: int = 1
     residual: Residual | None = None
     pretrained_error: ErrorEstimate | None = None
     error: ErrorEstimate | None = None
@@ -115,6 +122,10 @@ class Adaptation:
             found.append(
                 "the network took the noise away better at less contrast, so it saw the image with "
                 f"{self.contrast:.2g} of its contrast"
+            )
+        if self.orientations > 1:
+            found.append(
+                f"the result is the mean over {self.orientations} orientations of the image"
             )
         return tuple(found)
 
@@ -230,6 +241,38 @@ def with_errors(
         ErrorEstimate(*(square * value for value in astuple(found))) for found in (before, after)
     )
     return replace(adaptation, pretrained_error=pretrained_error, error=error)
+
+
+@torch.inference_mode()
+def with_orientations(
+    adaptation: Adaptation,
+    mean: MeanOfOrientations,
+    few: Images,
+    judge: Objective,
+    network_sees: IntensityRange,
+) -> Adaptation:
+    """Whether the mean of all orientations may be taken, and what it brings.
+
+    It is better than the eight by what they lie apart. It may still be worse than the network
+    without any turn, if that was trained for scenes of one orientation: some crops are asked that.
+    """
+    side = min(CROP, *few.shape[-2:])
+    crops = random_crops(few, side, CROPS, Generator().manual_seed(0))
+    apart = [mean.variance(crops).cpu().double()]
+    once, eight = (pixel_losses(each, crops, judge, seed=0) for each in (mean.network, mean))
+    of_each = [torch.cat(eight) + apart[0]]
+    harm = compare(of_each, [torch.cat(once)])
+    rounding = 1e-6 * float(of_each[0].abs().mean())
+    if harm.before - harm.after > max(2 * harm.standard_error, rounding):
+        return adaptation
+    gained = compare(apart, [0 * apart[0]])
+    error, square = adaptation.error, network_sees.width**2
+    if error:
+        error = ErrorEstimate(
+            error.mean_square - square * gained.before,
+            hypot(error.standard_error, square * gained.standard_error),
+        )
+    return replace(adaptation, orientations=8, error=error)
 
 
 def with_residual(

@@ -197,6 +197,7 @@ def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:
                 "estimate": _facts(found.estimate),
                 "range": [found.intensity_range.low, found.intensity_range.high],
                 "contrast": found.contrast,
+                "orientations": found.orientations,
                 "objective": found.objective or None,
                 "accepted": found.accepted,
                 "risk": asdict(found.risk) if found.risk else None,

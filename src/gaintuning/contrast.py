@@ -14,7 +14,8 @@ from gaintuning.patches import random_crops
 SIDE = 256
 """Of the crops that are looked at, and of the square that has as many pixels as all of them."""
 
-FINER = 0.5**0.5
+COARSE = 0.5**0.5
+FINE = 0.5**0.125
 LOWEST = 0.02
 
 
@@ -45,13 +46,19 @@ def find_contrast(denoiser: Denoiser, noisy: Images, risk: Objective, center: fl
         return pixel_losses(with_contrast(denoiser, contrast, center), part, risk, seed=0)
 
     best, at_best = 1.0, losses(1.0)
-    while best * FINER > LOWEST:
-        at_next = losses(best * FINER)
+    while best * COARSE > LOWEST:
+        at_next = losses(best * COARSE)
         fall = compare(at_best, at_next)
         if fall.before - fall.after < 2 * fall.standard_error:
             break
-        best, at_best = best * FINER, at_next
-    return best
+        best, at_best = best * COARSE, at_next
+    if best == 1:
+        return 1.0
+    # Whether it is needed at all must be sure; how much of it is best need not be.
+    near = [best * FINE**power for power in (-3, -2, -1, 1, 2, 3)]
+    risks = {contrast: compare(at_best, losses(contrast)).after for contrast in near}
+    risks[best] = compare(at_best, at_best).after
+    return min(risks, key=risks.__getitem__)
 
 
 def with_contrast(denoiser: Denoiser, contrast: float, center: float) -> Denoiser:

@@ -20,16 +20,18 @@ from gaintuning.adaptation import (
     learned,
     look_at,
     with_errors,
+    with_orientations,
     with_residual,
 )
 from gaintuning.choosing import ObjectiveName, choose_objective
-from gaintuning.gains import frozen_copy
+from gaintuning.gains import channel_gains, frozen_copy
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Noise
+from gaintuning.orientations import MeanOfOrientations
 from gaintuning.planes import join_planes, split_planes
 from gaintuning.scaling import IntensityRange, spread
 from gaintuning.tiles import run_in_tiles
-from gaintuning.tuning import Schedule
+from gaintuning.tuning import Schedule, fuse_for
 from gaintuning.validate import (
     check_blind,
     check_large_enough_to_tune,
@@ -79,6 +81,7 @@ def denoise(
     intensity_range: tuple[float, float] | None = None,
     objective: ObjectiveName = "auto",
     tune: bool = True,
+    orientations: bool = True,
     schedule: Schedule | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
@@ -102,7 +105,9 @@ def denoise(
     objective : "sure" for Gaussian noise, "unsure" for that of a sigma that nobody knows, "pure"
         for shot noise, "blind-spot", "neighbor2neighbor" and "noise-resampling" for any; "auto"
         chooses, see `choose_objective`.
-    tune : False for the pre-trained network alone.
+    tune : False for the pre-trained network alone, applied once.
+    orientations : whether the tuned network may be applied in all eight orientations of the image,
+        if their mean is estimated to be better.
     schedule : how long and how fast to tune.
     seed : the same seed gives the same result on the same machine.
     device : where to compute; "auto" is a GPU where there is one, else the CPU.
@@ -156,8 +161,9 @@ def denoise(
             adaptation, network_sees = bring_into_range(pretrained, few, adaptation)
         if adaptation.contrast < 1:
             unit = in_unit(planes, network_sees, together, number)
-        used, output = pretrained, run(pretrained, unit, stages[0])
-        pretrained_outputs.append(network_sees.from_unit(output).reshape(planes.shape))
+        used, once = pretrained, run(pretrained, unit, stages[0])
+        output = once
+        pretrained_outputs.append(network_sees.from_unit(once).reshape(planes.shape))
         if tune:
             few = unit[some].to(where)
             label, loss, judge = choose_objective(
@@ -180,10 +186,16 @@ def denoise(
             if adaptation.has_an_error_estimate:
                 adaptation = with_errors(adaptation, pretrained, tuned, few, network_sees)
             if tuned.accepted:
-                used, output = tuned.network, run(tuned.network, unit, stages[2])
+                used, once = tuned.network, run(tuned.network, unit, stages[2])
+            output = once
+            if orientations:
+                mean = MeanOfOrientations(fuse_for(channel_gains(used), few))
+                adaptation = with_orientations(adaptation, mean, few, judge, network_sees)
+                if adaptation.orientations > 1:
+                    output = run(mean, unit, reach_of=used)
         tuned_outputs.append(network_sees.from_unit(output).reshape(planes.shape))
         adaptation = with_residual(adaptation, unit, output, network_sees)
-        expected = error_map(adaptation, used, unit, output, network_sees)
+        expected = error_map(adaptation, used, unit, once, network_sees)
         error_maps.append(expected.reshape(planes.shape))
         adaptations.append(adaptation)
     return Denoised(
@@ -199,14 +211,21 @@ def denoise(
 
 @torch.inference_mode()
 def run(
-    network: nn.Module, images: Images, progress: Progress | None = None
+    network: nn.Module,
+    images: Images,
+    progress: Progress | None = None,
+    reach_of: nn.Module | None = None,
 ) -> NDArray[np.float64]:
-    """Apply a network to images one by one, large ones in tiles, which bounds the memory."""
+    """Apply a network to images one by one, large ones in tiles, which bounds the memory.
+
+    `reach_of` is a network that sees as far, if this one cannot be asked; see `run_in_tiles`.
+    """
     parameter = next(network.parameters())
     result = np.empty(images.shape, np.float64)
     for index, image in enumerate(images.split(1)):
         of_image = tuning.stage_of(progress, index, len(images))
-        result[index] = run_in_tiles(network, image.to(parameter), of_image)[0].cpu().numpy()
+        denoised = run_in_tiles(network, image.to(parameter), of_image, reach_of=reach_of)
+        result[index] = denoised[0].cpu().numpy()
     return result
 
 
