@@ -22,7 +22,6 @@ from gaintuning.judging import (
     pixel_losses,
 )
 from gaintuning.layout import lay_out_images, lay_out_network
-from gaintuning.orientations import orient
 from gaintuning.patches import chess_board
 
 MOST_DRAWS = 4
@@ -221,10 +220,8 @@ class Copy:
         self.descent = ConfirmedAdam(free_parameters(self.free), rate)
 
     def step(self, objective: Objective, part: Images, rng: Generator) -> Tensor:
-        """Go a step downhill on images in any orientation; the objective before it."""
-        turns, mirrored = torch.randint(4, (2,), generator=rng).tolist()
-        seen = lay_out_images(orient(part, turns, mirrored % 2 == 1))
-        loss = objective(self.moving, seen, rng).mean()
+        """Go a step downhill; the objective before it."""
+        loss = objective(self.moving, lay_out_images(part), rng).mean()
         return gradient_step(loss, self.descent)
 
 
