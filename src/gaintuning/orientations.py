@@ -21,10 +21,12 @@ class MeanOfOrientations(nn.Module):
 
     Examples
     --------
-    >>> shifted = MeanOfOrientations(lambda images: images.roll(1, -1))
+    >>> shift = nn.Conv2d(1, 1, 3, padding=1, bias=False).requires_grad_(False)
+    >>> _ = shift.weight.zero_()
+    >>> shift.weight[..., 1, 0] = 1
     >>> image = torch.zeros(1, 1, 5, 5)
     >>> image[..., 2, 2] = 8
-    >>> shifted(image)[0, 0, 1:4, 1:4]
+    >>> MeanOfOrientations(shift)(image)[0, 0, 1:4, 1:4]
     tensor([[0., 2., 0.],
             [2., 0., 2.],
             [0., 2., 0.]])
