@@ -143,8 +143,8 @@ class Adaptation:
             )
         if self.residual.spread < TOO_LITTLE:
             found.append(
-                f"{taken}: most of the noise may still be there, as where it is not independent from "
-                "pixel to pixel, or its level may be another"
+                f"{taken}: most of the noise may still be there, as where it is not independent "
+                "from pixel to pixel, or its level may be another"
             )
         if self.residual.correlation > CORRELATED:
             found.append(
