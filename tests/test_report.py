@@ -211,7 +211,7 @@ def test_all_images_show_the_same_plane_in_the_same_range(case: str) -> None:
     ]
     low, high = np.percentile(images[-1], [0.5, 99.5])
     (view,) = draw_views(noisy, denoised)
-    assert [panel.label for panel in view.panels] == ["Noisy", "Pre-trained", "Tuned"]
+    assert [panel.label for panel in view.panels] == ["Noisy", "Pre-trained", "Result"]
     assert (view.black, view.white) == pytest.approx((low, high))
     for panel, image in zip(view.panels, images, strict=True):
         shades = np.clip((image.astype(np.float64) - low) / (high - low), 0, 1) * 255
@@ -317,6 +317,15 @@ def test_a_result_that_should_not_be_trusted_says_so_at_the_top(tmp_path: Path) 
     channels = noise_of((2, 48, 64))
     two = replace(two, image=channels, pretrained=channels, expected_error=0 * channels)
     assert "in channel 2 before a closer look" in page_of(tmp_path, channels, two)
+
+
+def test_the_mean_over_orientations_is_shown_where_no_gains_were_kept() -> None:
+    noisy = noise_of((48, 64))
+    (view,) = draw_views(noisy, by_hand(noisy, adaptations=(replace(REJECTED, orientations=8),)))
+    assert [panel.label for panel in view.panels] == ["Noisy", "Pre-trained", "Result"]
+    assert view.change is not None
+    (view,) = draw_views(noisy, by_hand(noisy, adaptations=(REJECTED,)))
+    assert [panel.label for panel in view.panels] == ["Noisy", "Pre-trained"]
 
 
 def test_the_expected_error_is_drawn_from_0_to_its_highest_value() -> None:

@@ -23,7 +23,7 @@ CROP = 512
 RESIDUAL_LIMIT = 3.0
 """Where the colors of the residual end, in standard deviations of the noise."""
 
-LABELS = {"noisy": "Noisy", "pretrained": "Pre-trained", "tuned": "Tuned"}
+LABELS = {"noisy": "Noisy", "pretrained": "Pre-trained", "tuned": "Result"}
 
 LEVELS = matplotlib.colormaps["viridis"]
 LEVEL_COLORS = [to_hex(color) for color in LEVELS(np.linspace(0, 1, 11))]
@@ -74,7 +74,7 @@ class View:
     residual_sigma : standard deviation of noisy - result, in the units of the image.
     noise_sigma : standard deviation of the noise by its model, likewise.
     correlation : of neighbouring values of noisy - result, in standard deviations of the noise.
-    change : tuned - pre-trained, in the units of the image; None if nothing tuned was kept.
+    change : result - pre-trained, in the units of the image; None if they are the same.
     expected_error : of the result, in the units of the image; None where it cannot be told.
     """
 
@@ -174,7 +174,8 @@ def _draw_view(
     mean_residual = _average(relative.mean(axis=0), block) * count**0.5
     change = _average((tuned - pretrained).mean(axis=0), block)
     limit = float(np.percentile(np.abs(change), 99.5)) or 1.0
-    keys = ["noisy", "pretrained", "tuned"] if adaptation.accepted else ["noisy", "pretrained"]
+    differs = adaptation.accepted or adaptation.orientations > 1
+    keys = ["noisy", "pretrained", "tuned"] if differs else ["noisy", "pretrained"]
     height, width = change.shape
     return View(
         label,
@@ -190,7 +191,7 @@ def _draw_view(
         float(residual.std()),
         float(variance.mean() ** 0.5),
         residual_of(before, after, adaptation.noise).correlation,
-        _signed_map(change, limit) if adaptation.accepted else None,
+        _signed_map(change, limit) if differs else None,
         None if np.isnan(expected_error).any() else _level_map(expected_error, block),
     )
 
