@@ -18,7 +18,6 @@ from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
-import torch
 from matplotlib.figure import Figure
 from torch import Generator, Tensor, nn
 
@@ -26,12 +25,12 @@ sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 from set12 import read_images, score
 
 from gaintuning import zoo
+from gaintuning.baselines.fine_tuning import fine_tune
 from gaintuning.choosing import choose_objective
-from gaintuning.gains import channel_gains, fold, free_parameters
-from gaintuning.layout import lay_out_images, lay_out_network
+from gaintuning.gains import channel_gains
 from gaintuning.noise import Gaussian
 from gaintuning.objectives import Sure
-from gaintuning.tuning import Schedule, fuse_for, tune
+from gaintuning.tuning import Schedule, tune
 
 STEPS = (4, 8, 16, 24)
 """Of the only round; the last is the length of one by default."""
@@ -79,20 +78,15 @@ def main() -> None:
 
 def follow(network: nn.Module, clean: Tensor, noisy: Tensor, sigma: float, steps: int) -> Curve:
     """The reference, step by step."""
-    before = score(network, noisy, clean)
-    free = lay_out_network(channel_gains(network))
-    fused = fuse_for(free, noisy)
-    objective, parameters = Sure(sigma), free_parameters(free)
-    optimizer = torch.optim.Adam(parameters, lr=1e-3)
-    rng = Generator().manual_seed(0)
+    before, objective = score(network, noisy, clean), Sure(sigma)
     marks, gained = [0], [0.0]
-    for done in range(1, steps + 1):
-        optimizer.zero_grad()
-        objective(fused, lay_out_images(noisy), rng).mean().backward()
-        optimizer.step()
+
+    def watch(done: int, now: nn.Module) -> None:
         if done % 10 == 0 or done == steps:
             marks.append(done)
-            gained.append(score(fold(free), noisy, clean) - before)
+            gained.append(score(now, noisy, clean) - before)
+
+    fine_tune(network, noisy, objective, steps=steps, rng=Generator().manual_seed(0), watch=watch)
     each = plain_seconds(network, noisy, objective)
     return Curve([each * done for done in marks], gained)
 

@@ -1,7 +1,6 @@
 """What is learned about one channel of an image, from its intensities to the error that is left."""
 
 from dataclasses import astuple, dataclass, field, replace
-from math import hypot
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -230,17 +229,8 @@ def with_errors(
     noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
     unsure = adaptation.estimate.standard_error if adaptation.estimate else 0.0
     before = estimate_error(pretrained, few, noise, unsure)
-    after = before
-    if tuned.accepted:
-        fall = tuned.risk
-        after = ErrorEstimate(
-            before.mean_square - (fall.before - fall.after),
-            hypot(before.standard_error, fall.standard_error),
-        )
-    pretrained_error, error = (
-        ErrorEstimate(*(square * value for value in astuple(found))) for found in (before, after)
-    )
-    return replace(adaptation, pretrained_error=pretrained_error, error=error)
+    after = before.lowered_by(tuned.risk) if tuned.accepted else before
+    return replace(adaptation, pretrained_error=before.scaled(square), error=after.scaled(square))
 
 
 @torch.inference_mode()
@@ -258,20 +248,18 @@ def with_orientations(
     """
     side = min(CROP, *few.shape[-2:])
     crops = random_crops(few, side, CROPS, Generator().manual_seed(0))
-    apart = [mean.variance(crops).cpu().double()]
-    once, eight = (pixel_losses(each, crops, judge, seed=0) for each in (mean.network, mean))
-    of_each = [torch.cat(eight) + apart[0]]
-    harm = compare(of_each, [torch.cat(once)])
-    rounding = 1e-6 * float(of_each[0].abs().mean())
+    apart = mean.variance(crops).cpu().double()
+    once, eight = (
+        torch.cat(pixel_losses(each, crops, judge, seed=0)) for each in (mean.network, mean)
+    )
+    of_each = eight + apart
+    harm = compare([of_each], [once])
+    rounding = 1e-6 * float(of_each.abs().mean())
     if harm.before - harm.after > max(2 * harm.standard_error, rounding):
         return adaptation
-    gained = compare(apart, [0 * apart[0]])
     error, square = adaptation.error, network_sees.width**2
     if error:
-        error = ErrorEstimate(
-            error.mean_square - square * gained.before,
-            hypot(error.standard_error, square * gained.standard_error),
-        )
+        error = error.lowered_by(compare([square * apart], [0 * apart]))
     return replace(adaptation, orientations=8, error=error)
 
 
@@ -300,8 +288,6 @@ def error_map(
     if not adaptation.has_an_error_estimate:
         return np.full(denoised.shape, np.nan, np.float32)
     width = network_sees.width
-    error = adaptation.error
-    if error:
-        error = ErrorEstimate(*(value / width**2 for value in astuple(error)))
+    error = adaptation.error.scaled(width**-2) if adaptation.error else None
     noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
     return width * expected_error(network, unit, denoised, noise, error)

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from torch.autograd.functional import jvp
 
 from gaintuning._types import Denoiser, Images
+from gaintuning.divergence import random_signs
 
 
 def equivalent_filter(
@@ -88,8 +89,7 @@ def effective_dimension(
         raise ValueError(f"probes must be at least 2, got {probes}")
     found = []
     for _ in range(probes):
-        signs = 2 * torch.randint(0, 2, noisy.shape, generator=rng).to(noisy) - 1
-        _, passed = jvp(denoiser, noisy, signs)
+        _, passed = jvp(denoiser, noisy, random_signs(noisy, rng))
         found.append(passed.double().square().sum())
     squares = torch.stack(found)
     return float(squares.mean()), float(squares.std() / probes**0.5)

@@ -7,7 +7,7 @@ noise is a times that of y.
 from torch import Generator, Tensor
 
 from gaintuning._types import Denoiser, Images, Objective
-from gaintuning.judging import Losses, compare, pixel_losses
+from gaintuning.judging import Losses, compare, mean_loss, pixel_losses
 from gaintuning.layout import lay_out_images
 from gaintuning.patches import random_crops
 
@@ -56,8 +56,8 @@ def find_contrast(denoiser: Denoiser, noisy: Images, risk: Objective, center: fl
         return 1.0
     # Whether it is needed at all must be sure; how much of it is best need not be.
     near = [best * FINE**power for power in (-3, -2, -1, 1, 2, 3)]
-    risks = {contrast: compare(at_best, losses(contrast)).after for contrast in near}
-    risks[best] = compare(at_best, at_best).after
+    risks = {contrast: mean_loss(losses(contrast)) for contrast in near}
+    risks[best] = mean_loss(at_best)
     return min(risks, key=risks.__getitem__)
 
 

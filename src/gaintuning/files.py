@@ -115,6 +115,11 @@ def read_image(path: Path) -> Image:
         raise ValueError(f"{path} cannot be used: {error}") from None
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The files in a folder that can be read, by their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
 def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
     """Write an image in the format of the name's suffix, whole or not at all.
 

@@ -86,11 +86,12 @@ def compare(before: Losses, after: Losses) -> Risk:
         ]
     )
     error = falls.std() / len(falls) ** 0.5 if len(falls) > 1 else torch.tensor(torch.inf)
-    first, second = (
-        float(sum(each.sum() for each in losses) / sum(each.numel() for each in losses))
-        for losses in (before, after)
-    )
-    return Risk(first, second, float(error))
+    return Risk(mean_loss(before), mean_loss(after), float(error))
+
+
+def mean_loss(losses: Losses) -> float:
+    """The objective, from the losses of its pixels."""
+    return float(sum(each.sum() for each in losses) / sum(each.numel() for each in losses))
 
 
 def judged_pieces(images: Images, seed: int) -> list[Tensor]:

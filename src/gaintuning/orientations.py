@@ -65,7 +65,8 @@ def orientations() -> Iterator[tuple[int, bool]]:
         yield turns, True
 
 
-def orient(images: Images, turns: int, mirrored: bool) -> Tensor:
+def orient(images: Tensor, turns: int, mirrored: bool) -> Tensor:
+    """Turn (..., h, w) by quarters, then mirror it."""
     turned = torch.rot90(images, turns, (-2, -1))
     return turned.flip(-1) if mirrored else turned
 

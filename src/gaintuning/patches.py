@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from gaintuning._types import Images
+from gaintuning.orientations import orient
 
 
 def random_crops(
@@ -122,8 +123,9 @@ def random_orientations(squares: Images, rng: Generator) -> Images:
     >>> random_orientations(torch.rand(3, 1, 16, 16), rng).shape
     torch.Size([3, 1, 16, 16])
     """
-    turned = [torch.rot90(square, _integer(4, rng), (-2, -1)) for square in squares]
-    return torch.stack([square.flip(-1) if _integer(2, rng) else square for square in turned])
+    turns = [_integer(4, rng) for _ in squares]
+    mirrored = [_integer(2, rng) == 1 for _ in squares]
+    return torch.stack([orient(*one) for one in zip(squares, turns, mirrored, strict=True)])
 
 
 def _integer(below: int, rng: Generator) -> int:

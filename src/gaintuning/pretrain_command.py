@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gaintuning import zoo
-from gaintuning.files import SUFFIXES, read_image
+from gaintuning.files import SUFFIXES, image_files, read_image
 from gaintuning.network_commands import VALIDATION, check_network_output
 from gaintuning.networks.checkpoint import Card, build, save_network
 from gaintuning.planes import split_planes
@@ -192,7 +192,7 @@ def read_clean_images(folder: Path, *, color: bool) -> list[Tensor]:
     """All images of a folder as (c, h, w) in [0, 1]; colors become gray for a gray network."""
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is no folder; give the folder of the clean images")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = image_files(folder)
     if not files:
         raise ValueError(f"{folder} holds no image ({', '.join(SUFFIXES)})")
     images: list[Tensor] = []

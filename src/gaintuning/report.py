@@ -196,7 +196,7 @@ def _range_of(gains: Mapping[str, Tensor]) -> str:
 
 def _psnr(adaptation: Adaptation, error: ErrorEstimate) -> str:
     square = adaptation.intensity_range.width**2
-    unit = ErrorEstimate(error.mean_square / square, error.standard_error / square)
+    unit = error.scaled(1 / square)
     if unit.mean_square <= 0:
         return "none, since the estimated error is not above 0"
     return f"{unit.psnr:.2f} ± {unit.psnr_error:.2f} dB"

@@ -1,13 +1,13 @@
 """How far a result is from the clean image, as far as the noisy image can tell."""
 
 from dataclasses import dataclass
-from math import inf, log, log10
+from math import hypot, inf, log, log10
 
 import torch
 from torch import Tensor
 
 from gaintuning._types import Denoiser, Images
-from gaintuning.judging import pixel_losses
+from gaintuning.judging import Risk, pixel_losses
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.objectives import Pure, Sure
 
@@ -41,6 +41,17 @@ class ErrorEstimate:
         if self.mean_square <= 0:
             return inf
         return 10 / log(10) * self.standard_error / self.mean_square
+
+    def scaled(self, factor: float) -> "ErrorEstimate":
+        """In other squared units."""
+        return ErrorEstimate(factor * self.mean_square, factor * self.standard_error)
+
+    def lowered_by(self, fall: Risk) -> "ErrorEstimate":
+        """After something that lowered the risk, in the same units."""
+        return ErrorEstimate(
+            self.mean_square - (fall.before - fall.after),
+            hypot(self.standard_error, fall.standard_error),
+        )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from gaintuning.judging import (
     compare,
     judged_pieces,
     losses_unseen,
+    mean_loss,
     pixel_losses,
 )
 from gaintuning.layout import lay_out_images, lay_out_network
@@ -236,10 +237,7 @@ def lowest_along(start: Losses, middle: Losses, end: Losses) -> tuple[float, Los
     >>> lowest_along(*losses)
     (0.5, [tensor([[[[1.]]]])])
     """
-    before, half_way, whole_way = (
-        float(sum(each.sum() for each in losses) / sum(each.numel() for each in losses))
-        for losses in (start, middle, end)
-    )
+    before, half_way, whole_way = map(mean_loss, (start, middle, end))
     part = lowest_of_parabola(half_way - before, whole_way - before)
     # Lagrange's polynomials through 0, 1/2 and 1.
     weights = ((1 - part) * (1 - 2 * part), 4 * part * (1 - part), part * (2 * part - 1))
