@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gaintuning import zoo
-from gaintuning.evaluation import all_cases, evaluate, read_table, summary
-from gaintuning.files import SUFFIXES
+from gaintuning.evaluation import KIND, all_cases, measure, summary
+from gaintuning.files import image_files
 from gaintuning.methods import parse_method
 from gaintuning.noise import parse_noise
 from gaintuning.outputs import check_place
 from gaintuning.progress import progress_bars
+from gaintuning.tables import fill, read_table
 
 
 def compare(
@@ -48,11 +49,11 @@ def compare(
     failures = []
     with progress_bars(quiet or as_json) as bar:
         show = bar(output.name)
-        for left, row in evaluate(cases, output, processes=processes):
+        for left, row in fill(output, KIND, cases, measure, processes=processes):
             show(len(cases) - left, len(cases))
             if row["error"]:
                 failures.append(f"{row['method']} on {row['image']}: {row['error']}")
-    rows = read_table(output)
+    rows = read_table(output, KIND)
     print(json.dumps(rows, indent=2) if as_json else summary(rows))
     if failures:
         more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
@@ -67,7 +68,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            inside = image_files(path)
             if not inside:
                 raise ValueError(f"there is no image in {path}")
             found.extend(inside)

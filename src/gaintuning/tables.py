@@ -1,0 +1,129 @@
+"""A CSV table that is computed row by row, in several processes, and goes on where it stopped."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import astuple, dataclass, fields
+from importlib.metadata import version
+from io import StringIO
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from gaintuning.outputs import whole_file
+
+CaseT = TypeVar("CaseT")
+ScoreT = TypeVar("ScoreT")
+
+Row = dict[str, str]
+VERSIONS = {name: version(name) for name in ("gaintuning", "torch")}
+
+
+@dataclass(frozen=True)
+class Kind(Generic[CaseT, ScoreT]):
+    """What the rows of a table are: records of what is measured, and of what came out."""
+
+    case: type[CaseT]
+    score: type[ScoreT]
+
+    @property
+    def columns(self) -> list[str]:
+        return [*_names(self.case), *_names(self.score), "error", *VERSIONS]
+
+
+def fill(
+    table: Path,
+    kind: Kind[CaseT, ScoreT],
+    cases: Sequence[CaseT],
+    measure: Callable[[CaseT], ScoreT],
+    *,
+    processes: int = 1,
+) -> Iterator[tuple[int, Row]]:
+    """Compute the rows that a table lacks, and save it after each of them.
+
+    A case that failed is in the table with its error, and is tried again by the next call.
+
+    Parameters
+    ----------
+    table : a CSV file; what it holds is kept.
+    kind : classes of cases and scores, which are dataclasses of numbers and words.
+    cases : what is to be measured.
+    measure : for more than one process, a function that can be pickled.
+    processes : how many compute at a time, each with its part of the threads.
+
+    Yields
+    ------
+    How many rows are still to come, and the row that was computed last.
+
+    Raises
+    ------
+    ValueError : the file is another table.
+    """
+    rows = [row for row in read_table(table, kind) if not row["error"]]
+    done = {tuple(row[name] for name in _names(kind.case)) for row in rows}
+    missing = [case for case in cases if tuple(_cells(case)) not in done]
+    left = len(missing)
+    for case, score, error in _measured(missing, measure, processes):
+        scores = [""] * len(_names(kind.score)) if score is None else _cells(score)
+        cells = [*_cells(case), *scores, error, *VERSIONS.values()]
+        row = dict(zip(kind.columns, cells, strict=True))
+        rows.append(row)
+        write_table(table, kind, rows)
+        left -= 1
+        yield left, row
+
+
+def read_table(table: Path, kind: Kind[Any, Any]) -> list[Row]:
+    """The rows of a table; none if there is no such file."""
+    if not table.exists():
+        return []
+    with table.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != kind.columns:
+            raise ValueError(f"{table} is not a table of this comparison; give another --output")
+        return list(reader)
+
+
+def write_table(table: Path, kind: Kind[Any, Any], rows: Iterable[Row]) -> None:
+    text = StringIO()
+    writer = csv.DictWriter(text, kind.columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with whole_file(table) as file:
+        file.write(text.getvalue().encode())
+
+
+def _measured(
+    cases: Sequence[CaseT], measure: Callable[[CaseT], ScoreT], processes: int
+) -> Iterator[tuple[CaseT, ScoreT | None, str]]:
+    if processes == 1:
+        for case in cases:
+            yield case, *_attempt(measure, case)
+        return
+    threads = max(1, torch.get_num_threads() // processes)
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), torch.set_num_threads, (threads,)
+    ) as pool:
+        running = {pool.submit(_attempt, measure, case): case for case in cases}
+        for future in as_completed(running):
+            yield running[future], *future.result()
+
+
+def _attempt(measure: Callable[[CaseT], ScoreT], case: CaseT) -> tuple[ScoreT | None, str]:
+    try:
+        return measure(case), ""
+    except Exception as error:  # one failure does not lose the rest
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _names(record: type[Any]) -> list[str]:
+    return [field.name for field in fields(record)]
+
+
+def _cells(record: Any) -> list[str]:
+    return [
+        "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+        for value in astuple(record)
+    ]
