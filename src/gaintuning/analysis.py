@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 from torch.autograd.functional import jvp
+from torch.nn.functional import unfold
 
 from gaintuning._types import Denoiser, Images
 from gaintuning.divergence import random_signs
@@ -126,3 +127,42 @@ def gain_profiles(gains: Mapping[str, Tensor]) -> dict[str, GainProfile]:
         )
         for layer, values in gains.items()
     }
+
+
+def self_similarity(clean: Images, *, side: int = 8, patches: int = 300, rng: Generator) -> float:
+    """How much of the detail of an image's patches is found again elsewhere in it.
+
+    For patches p at random, and q the most alike of those that do not overlap p, both without
+    their mean: 1 - sum |p - q|^2 / sum |p|^2. It is 1 where everything repeats itself, and about
+    0 or below for white noise.
+
+    Parameters
+    ----------
+    clean : (1, 1, h, w)
+    side : of a patch in pixels.
+    patches : how many p are drawn.
+    rng : source of randomness, on the CPU.
+
+    Examples
+    --------
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> tile = torch.rand(1, 1, 16, 16, generator=rng)
+    >>> round(self_similarity(tile.repeat(1, 1, 4, 4), rng=rng), 4)
+    1.0
+    """
+    height, width = clean.shape[-2:]
+    if len(clean) != 1 or min(height, width) < 2 * side:
+        raise ValueError(
+            f"one image of at least {2 * side} x {2 * side} pixels is needed, got the shape "
+            f"{tuple(clean.shape)}"
+        )
+    every = unfold(clean.double(), side)[0].T
+    every = every - every.mean(1, keepdim=True)
+    across = width - side + 1
+    chosen = torch.randperm(len(every), generator=rng)[:patches]
+    rows, columns = (torch.arange(len(every)) // across, torch.arange(len(every)) % across)
+    distances = torch.cdist(every[chosen], every).square()
+    near = (rows[chosen, None] - rows).abs() < side
+    near &= (columns[chosen, None] - columns).abs() < side
+    nearest = distances.masked_fill(near, torch.inf).min(1).values
+    return float(1 - nearest.sum() / every[chosen].square().sum())

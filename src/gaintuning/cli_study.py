@@ -12,7 +12,9 @@ app = typer.Typer()
 
 @app.command()
 def simulate(
-    scenes: Annotated[Literal["piecewise"], typer.Argument(help="What the images show.")],
+    scenes: Annotated[
+        Literal["piecewise", "documents"], typer.Argument(help="What the images show.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the images.")],
     count: Annotated[int, typer.Option(help="Number of images.")] = 400,
     size: Annotated[int, typer.Option(help="Side of an image in pixels.")] = 180,
@@ -20,7 +22,7 @@ def simulate(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make clean images to train on: discs, edges and lines of constant gray levels."""
+    """Make clean images: discs, edges and lines of constant gray levels, or scanned pages."""
     from gaintuning import simulate_command
 
     run_command(
@@ -176,3 +178,36 @@ def evaluate(
             quiet=quiet,
         )
     )
+
+
+@app.command()
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(help="The experiment; without it, they are listed.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with set12, bsd68, urban100 and documents, folders of images."),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="A few small images and networks on board, in minutes."),
+    ] = False,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for table, page and figure.")
+    ] = Path("reproduced"),
+    processes: Annotated[int, typer.Option(help="How many images at a time.")] = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Repeat an experiment of the paper; one that was stopped goes on."""
+    from gaintuning import reproduce_command
+
+    def run() -> None:
+        if name is None:
+            reproduce_command.list_experiments()
+            return
+        reproduce_command.reproduce(
+            name, output, data=data, quick=quick, processes=processes, quiet=quiet
+        )
+
+    run_command(run)

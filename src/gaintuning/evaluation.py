@@ -7,13 +7,14 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
+from gaintuning._types import Images
 from gaintuning.files import read_image
 from gaintuning.methods import METHODS, OF_A_NETWORK, Task, parse_method
 from gaintuning.metrics import psnr, ssim
-from gaintuning.noise import Noise, parse_noise
-from gaintuning.scaling import find_range
+from gaintuning.noise import parse_noise
+from gaintuning.scaling import IntensityRange, find_range
 from gaintuning.tables import Kind, Row
 from gaintuning.trust import residual_of
 
@@ -71,7 +72,11 @@ def measure(case: Case, folder: Path = Path()) -> Score:
     ------
     ValueError, OSError : the image is not there or does not do; of a method, whatever it raises.
     """
-    image, noise = _read(folder / case.image, case.noise)
+    image, scale = _read(folder / case.image)
+    noise = parse_noise(case.noise)
+    if noise is None:
+        raise ValueError("a comparison needs the noise; state it, as in gaussian:25")
+    noise = noise.rescaled(scale.low, scale.high)
     noisy = image if case.noisy else noise.sample(image, Generator().manual_seed(case.seed))
     name, steps = parse_method(case.method)
     task = Task(noisy, noise, case.network, steps, case.seed)
@@ -91,17 +96,17 @@ def measure(case: Case, folder: Path = Path()) -> Score:
     )
 
 
-def _read(path: Path, noise_name: str) -> tuple[Tensor, Noise]:
-    """The image in [0, 1], (1, 1, h, w), and its noise in the same units."""
+def clean_image(path: Path) -> Images:
+    """A gray image in [0, 1], (1, 1, h, w)."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[Images, IntensityRange]:
     pixels = read_image(path).pixels
     if pixels.ndim != 2:
         raise ValueError(f"only gray images are compared, and {path} has the shape {pixels.shape}")
-    noise = parse_noise(noise_name)
-    if noise is None:
-        raise ValueError("a comparison needs the noise; state it, as in gaussian:25")
     found = find_range(pixels[None, None])
-    unit = torch.from_numpy(found.to_unit(pixels)).float()[None, None]
-    return unit, noise.rescaled(found.low, found.high)
+    return torch.from_numpy(found.to_unit(pixels)).float()[None, None], found
 
 
 def all_cases(

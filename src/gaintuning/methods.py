@@ -10,6 +10,7 @@ from torch import Generator, nn
 
 from gaintuning import zoo
 from gaintuning._types import Images
+from gaintuning.baselines.anscombe import denoise_stabilized
 from gaintuning.baselines.blind_spot_alone import denoise_blind_spot_alone
 from gaintuning.baselines.classical import (
     denoise_bm3d,
@@ -19,14 +20,15 @@ from gaintuning.baselines.classical import (
 from gaintuning.baselines.fine_tuning import fine_tune
 from gaintuning.baselines.self2self import denoise_self2self
 from gaintuning.baselines.zero_shot_noise2noise import denoise_zero_shot_noise2noise
-from gaintuning.choosing import choose_objective
+from gaintuning.choosing import ObjectiveName, choose_objective
+from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.denoising import denoise, run
 from gaintuning.gains import all_parameters, channel_gains, last_layers
 from gaintuning.layout import lay_out_network
-from gaintuning.noise import Noise
-from gaintuning.objectives import NoiseResampling
+from gaintuning.noise import Gaussian, Noise, Poisson
+from gaintuning.objectives import NoiseResampling, Recorrupted
 from gaintuning.trust import risk_of
-from gaintuning.tuning import Parameters, tune
+from gaintuning.tuning import Parameters, fuse_for, tune
 
 FINE_TUNING = 100
 """Steps of methods that move a pre-trained network without a decision."""
@@ -84,14 +86,36 @@ def gaintuning(task: Task) -> Images:
     return result.image[None, None]
 
 
-def plainly_tuned(task: Task, parameters: Parameters) -> Images:
-    """Adam on an estimate of the risk for a fixed number of steps, as the paper has it."""
+def contrast_alone(task: Task) -> Images:
+    """The pre-trained network with the contrast that the estimated risk prefers."""
+    network, center = task.load(), float(task.noisy.mean())
+    fast = fuse_for(channel_gains(network), task.noisy)
+    contrast = find_contrast(fast, task.noisy, Recorrupted(task.noise), center)
+    with torch.inference_mode():
+        return with_contrast(network, contrast, center)(task.noisy)
+
+
+def tuned_by(
+    task: Task, objective: ObjectiveName, parameters: Parameters = channel_gains
+) -> Images:
+    """The paper's method: a loss is minimised, and what was found is kept if it helps.
+
+    SURE takes noise that is not Gaussian for Gaussian noise as strong.
+    """
     network = task.load()
-    objective = risk_of(task.noise)
+    noise = Gaussian(task.sigma) if objective == "sure" else task.noise
+    _, loss, judge = choose_objective(objective, network, noise, blind=False)
+    tuned = tune(network, task.noisy, loss, judge=judge, parameters=parameters, rng=task.rng)
+    return torch.from_numpy(run(tuned.network, task.noisy))
+
+
+def plainly_tuned(task: Task, parameters: Parameters) -> Images:
+    """Adam on an estimate of the risk for a fixed number of steps, and no decision."""
+    network = task.load()
     found = fine_tune(
         network,
         task.noisy,
-        objective,
+        risk_of(task.noise),
         parameters=parameters,
         steps=task.steps or FINE_TUNING,
         rng=task.rng,
@@ -103,15 +127,7 @@ def the_last_layer(task: Task) -> Images:
     return plainly_tuned(task, partial(last_layers, example=task.noisy[..., :16, :16]))
 
 
-def all_parameters_by_halves(task: Task) -> Images:
-    """All parameters, stopped where pixels that were not learned from say so."""
-    network = task.load()
-    _, loss, judge = choose_objective("auto", network, task.noise, blind=False)
-    tuned = tune(network, task.noisy, loss, judge=judge, parameters=all_parameters, rng=task.rng)
-    return torch.from_numpy(run(tuned.network, task.noisy))
-
-
-def noise_resampling_of_all(task: Task) -> Images:
+def all_by_resampling(task: Task) -> Images:
     """What LIDIA adapts by (Vaksman et al. 2020), for any network."""
     network = task.load()
     found = fine_tune(
@@ -125,14 +141,28 @@ def noise_resampling_of_all(task: Task) -> Images:
     return torch.from_numpy(run(found, task.noisy))
 
 
+def stabilized(task: Task) -> Images:
+    if not isinstance(task.noise, Poisson):
+        raise ValueError(f"Anscombe's transform is for shot noise, and the noise is {task.noise}")
+    counted = denoise_stabilized(task.load(), task.noisy - task.noise.offset, task.noise.gain)
+    return counted + task.noise.offset
+
+
+LOSSES: tuple[ObjectiveName, ...] = (
+    *("sure", "unsure", "pure"),
+    *("blind-spot", "neighbor2neighbor", "noise-resampling"),
+)
 OF_A_NETWORK: dict[str, Method] = {
     "pretrained": pretrained,
     "gaintuning": gaintuning,
-    "paper": partial(plainly_tuned, parameters=channel_gains),
+    **{loss: partial(tuned_by, objective=loss) for loss in LOSSES},
+    "contrast": contrast_alone,
+    "plain-gains": partial(plainly_tuned, parameters=channel_gains),
     "last-layer": the_last_layer,
     "all-parameters": partial(plainly_tuned, parameters=all_parameters),
-    "all-parameters-stopped": all_parameters_by_halves,
-    "noise-resampling": noise_resampling_of_all,
+    "all-parameters-stopped": partial(tuned_by, objective="auto", parameters=all_parameters),
+    "all-by-resampling": all_by_resampling,
+    "anscombe": stabilized,
 }
 OF_THE_IMAGE_ALONE: dict[str, Method] = {
     "noisy": lambda task: task.noisy,

@@ -7,9 +7,13 @@ import torch
 
 from gaintuning._types import Images
 from gaintuning.files import Image, write_image
+from gaintuning.simulate.documents import documents
 from gaintuning.simulate.piecewise import piecewise_constant
 
-SCENES: dict[str, Callable[[int, int, int], Images]] = {"piecewise": piecewise_constant}
+SCENES: dict[str, Callable[[int, int, int], Images]] = {
+    "piecewise": piecewise_constant,
+    "documents": documents,
+}
 
 
 def simulate_images(

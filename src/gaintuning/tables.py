@@ -1,6 +1,7 @@
 """A CSV table that is computed row by row, in several processes, and goes on where it stopped."""
 
 import csv
+import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import astuple, dataclass, fields
@@ -8,6 +9,8 @@ from importlib.metadata import version
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
+from subprocess import run
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -18,7 +21,8 @@ CaseT = TypeVar("CaseT")
 ScoreT = TypeVar("ScoreT")
 
 Row = dict[str, str]
-VERSIONS = {name: version(name) for name in ("gaintuning", "torch")}
+MADE_BY = ("gaintuning", "torch", "machine", "row_seconds")
+"""What stands in each row of how it came about: versions, the machine, and the time it took."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Kind(Generic[CaseT, ScoreT]):
 
     @property
     def columns(self) -> list[str]:
-        return [*_names(self.case), *_names(self.score), "error", *VERSIONS]
+        return [*_names(self.case), *_names(self.score), "error", *MADE_BY]
 
 
 def fill(
@@ -64,10 +68,10 @@ def fill(
     rows = [row for row in read_table(table, kind) if not row["error"]]
     done = {tuple(row[name] for name in _names(kind.case)) for row in rows}
     missing = [case for case in cases if tuple(_cells(case)) not in done]
-    left = len(missing)
-    for case, score, error in _measured(missing, measure, processes):
+    left, made_by = len(missing), [_version(), version("torch"), _machine()]
+    for case, score, error, seconds in _measured(missing, measure, processes):
         scores = [""] * len(_names(kind.score)) if score is None else _cells(score)
-        cells = [*_cells(case), *scores, error, *VERSIONS.values()]
+        cells = [*_cells(case), *scores, error, *made_by, f"{seconds:.1f}"]
         row = dict(zip(kind.columns, cells, strict=True))
         rows.append(row)
         write_table(table, kind, rows)
@@ -97,7 +101,7 @@ def write_table(table: Path, kind: Kind[Any, Any], rows: Iterable[Row]) -> None:
 
 def _measured(
     cases: Sequence[CaseT], measure: Callable[[CaseT], ScoreT], processes: int
-) -> Iterator[tuple[CaseT, ScoreT | None, str]]:
+) -> Iterator[tuple[CaseT, ScoreT | None, str, float]]:
     if processes == 1:
         for case in cases:
             yield case, *_attempt(measure, case)
@@ -111,11 +115,30 @@ def _measured(
             yield running[future], *future.result()
 
 
-def _attempt(measure: Callable[[CaseT], ScoreT], case: CaseT) -> tuple[ScoreT | None, str]:
+def _attempt(measure: Callable[[CaseT], ScoreT], case: CaseT) -> tuple[ScoreT | None, str, float]:
+    """A score or the reason why there is none, and the seconds that it took."""
+    start, score, error = perf_counter(), None, ""
     try:
-        return measure(case), ""
-    except Exception as error:  # one failure does not lose the rest
-        return None, f"{type(error).__name__}: {error}"
+        score = measure(case)
+    except Exception as reason:  # one failure does not lose the rest
+        error = f"{type(reason).__name__}: {reason}"
+    return score, error, perf_counter() - start
+
+
+def _version() -> str:
+    """With the commit, where the package lies in its repository."""
+    root = Path(__file__).parents[2]
+    found = [version("gaintuning")]
+    if (root / ".git").exists():
+        asked = run(
+            ["git", "-C", root, "describe", "--always", "--dirty"], capture_output=True, text=True
+        )
+        found.append(asked.stdout.strip())
+    return "+".join(filter(None, found))
+
+
+def _machine() -> str:
+    return f"{platform.machine()}, {torch.get_num_threads()} threads"
 
 
 def _names(record: type[Any]) -> list[str]:

@@ -1,0 +1,154 @@
+"""Section G.3: the constant term of the denoiser's local affine map, before and after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from matplotlib.figure import Figure
+
+from gaintuning import analysis, zoo
+from gaintuning.choosing import choose_objective
+from gaintuning.evaluation import clean_image
+from gaintuning.experiments.changes import markdown
+from gaintuning.experiments.experiment import Check, Experiment, Sources
+from gaintuning.layout import lay_out_network
+from gaintuning.noise import Gaussian
+from gaintuning.patches import random_crops
+from gaintuning.tables import Kind, Row
+from gaintuning.tuning import tune
+
+SIGMAS = (10, 30, 50, 70, 80, 100)
+TRAINED_UP_TO = 55
+SIDE = 128
+"""Of the part of the image on which the constant term is looked at."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on one image with noise of `sigma` of 255."""
+
+    image: str
+    network: str
+    sigma: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Root mean square of the constant term, in gray levels of 255, and of the noise left."""
+
+    before: float
+    after: float
+    error_before: float
+    error_after: float
+
+
+def cases(sources: Sources) -> list[Case]:
+    images = sources.images("set12")[: 1 if sources.quick else 3]
+    sigmas = SIGMAS[1::3] if sources.quick else SIGMAS
+    networks = ("dncnn",) if sources.quick else ("dncnn", "unet")
+    return [
+        Case(image, sources.network(network), sigma, seed)
+        for seed, image in enumerate(images)
+        for network in networks
+        for sigma in sigmas
+    ]
+
+
+def measure(case: Case, folder: Path) -> Constant:
+    noise, rng = Gaussian(case.sigma / 255), torch.Generator().manual_seed(case.seed)
+    network = lay_out_network(zoo.load(case.network)[0])
+    clean = clean_image(folder / case.image)
+    noisy = noise.sample(clean, rng)
+    _, loss, judge = choose_objective("sure", network, noise, blind=False)
+    tuned = tune(network, noisy, loss, judge=judge, rng=rng).network
+    part, true = (
+        random_crops(each, SIDE, 1, torch.Generator().manual_seed(case.seed))
+        for each in (noisy, clean)
+    )
+    constants = [255 * _rms(analysis.net_bias(each, part)) for each in (network, tuned)]
+    with torch.inference_mode():
+        errors = [255 * _rms(each(part) - true) for each in (network, tuned)]
+    return Constant(*constants, *errors)
+
+
+def _rms(images: torch.Tensor) -> float:
+    return float(images.square().mean().sqrt())
+
+
+def means(rows: Sequence[Row]) -> dict[tuple[str, int], list[float]]:
+    """Of the scores, by network and level."""
+    keys = sorted({(row["network"], int(row["sigma"])) for row in rows})
+    return {
+        key: [
+            fmean(
+                float(row[column])
+                for row in rows
+                if (row["network"], int(row["sigma"])) == key and row[column]
+            )
+            for column in ("before", "after", "error_before", "error_after")
+        ]
+        for key in keys
+    }
+
+
+def table(rows: Sequence[Row]) -> str:
+    return markdown(
+        ["network", "sigma", "constant, before", "after", "error, before", "after"],
+        [
+            [network, str(sigma), *(f"{value:.1f}" for value in found)]
+            for (network, sigma), found in means(rows).items()
+        ],
+    )
+
+
+def checks(rows: Sequence[Row]) -> list[Check]:
+    beyond = {key: found for key, found in means(rows).items() if key[1] > TRAINED_UP_TO}
+    return [
+        Check(
+            f"{network} at sigma {sigma}: GainTuning reduces the amplitude of the constant term",
+            f"{before:.1f} before, {after:.1f} after",
+            after < before,
+        )
+        for (network, sigma), (before, after, *_) in beyond.items()
+    ]
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    found = means(rows)
+    networks = list(dict.fromkeys(network for network, _ in found))
+    figure = Figure((4.5 * len(networks), 3), layout="constrained")
+    (every,) = figure.subplots(1, len(networks), squeeze=False)
+    for axes, network in zip(every, networks, strict=True):
+        sigmas = [sigma for name, sigma in found if name == network]
+        for index, label in enumerate(("pre-trained", "tuned")):
+            axes.plot(sigmas, [found[network, sigma][index] for sigma in sigmas], "o-", label=label)
+        axes.axvline(TRAINED_UP_TO, color="gray", linewidth=0.8, linestyle="dotted")
+        axes.set_title(network, fontsize="medium")
+        axes.set_xlabel("sigma")
+        axes.set_ylabel("constant term in gray levels")
+        axes.legend(frameon=False)
+    return figure
+
+
+EXPERIMENT = Experiment(
+    title="How tuning adapts to noise that is new",
+    paper=(
+        "The first-order Taylor approximation of denoising CNNs trained on multiple noise levels "
+        "tend to have a negligible constant term, and [...] the growth of this term is the primary "
+        "culprit for the failure of these models when tested on new noise levels. GainTuning "
+        "reduces the amplitude of this constant term, facilitating generalization."
+    ),
+    differs=(
+        f"Root mean square over {SIDE} x {SIDE} pixels of three images, in gray levels of 255; "
+        f"trained up to {TRAINED_UP_TO}, the dotted line."
+    ),
+    cases=cases,
+    table=table,
+    checks=checks,
+    draw=draw,
+    kind=Kind(Case, Constant),
+    measure=measure,
+)

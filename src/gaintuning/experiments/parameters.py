@@ -1,0 +1,199 @@
+"""Section E: the gains, the last layer or all parameters, followed step by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from gaintuning import zoo
+from gaintuning._types import Objective
+from gaintuning.baselines.fine_tuning import fine_tune
+from gaintuning.choosing import choose_objective
+from gaintuning.denoising import run
+from gaintuning.evaluation import clean_image
+from gaintuning.experiments.changes import markdown
+from gaintuning.experiments.experiment import Check, Experiment, Sources
+from gaintuning.gains import all_parameters, channel_gains, last_layers
+from gaintuning.layout import lay_out_network
+from gaintuning.metrics import psnr
+from gaintuning.noise import Gaussian
+from gaintuning.objectives import BlindSpot, NoiseResampling, Sure
+from gaintuning.tables import Kind, Row
+from gaintuning.tuning import Parameters, tune
+
+MOVING: dict[str, Parameters] = {
+    "gains": channel_gains,
+    "last layer": partial(last_layers, example=torch.zeros(1, 1, 16, 16)),
+    "all parameters": all_parameters,
+}
+STOPPED = "all parameters, stopped"
+LOSSES = ("sure", "noise-resampling", "blind-spot")
+MARKS = (0, 5, 10, 20, 40, 80, 160, 320)
+"""Steps after which PSNR is taken."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What moves, by which loss and for how many steps, with noise of `sigma` of 255."""
+
+    image: str
+    network: str
+    sigma: int
+    loss: str
+    moving: str
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Steps done and PSNR in dB, as 0:29.3 5:29.4; of what was stopped, its first and its last."""
+
+    curve: str
+
+
+def cases(sources: Sources) -> list[Case]:
+    images = sources.images("set12")[: 1 if sources.quick else 7]
+    losses = LOSSES[:1] if sources.quick else LOSSES
+    networks = ["unet"] if sources.quick else ["published/unet", "bfcnn-piecewise"]
+    return [
+        Case(image, network, 30, loss, moving, 80 if sources.quick else MARKS[-1], seed)
+        for network in networks
+        for seed, image in enumerate(images)
+        for loss in losses
+        for moving in ((*MOVING, STOPPED) if loss == "sure" else MOVING)
+    ]
+
+
+def measure(case: Case, folder: Path) -> Curve:
+    noise, rng = Gaussian(case.sigma / 255), torch.Generator().manual_seed(case.seed)
+    network = lay_out_network(zoo.load(case.network)[0])
+    clean = clean_image(folder / case.image)
+    noisy = noise.sample(clean, rng)
+    points = []
+
+    def mark(step: int, now: nn.Module) -> None:
+        if step in MARKS:
+            denoised = torch.from_numpy(run(now, noisy)).clamp(0, 1)
+            points.append(f"{step}:{psnr(denoised, clean, data_range=1.0):.3f}")
+
+    mark(0, network)
+    if case.moving == STOPPED:
+        _, loss, judge = choose_objective(case.loss, network, noise, blind=False)
+        tuned = tune(network, noisy, loss, judge=judge, parameters=all_parameters, rng=rng)
+        mark(MARKS[-1], tuned.network)
+    else:
+        fine_tune(
+            network,
+            noisy,
+            objective(case.loss, network, noise),
+            parameters=MOVING[case.moving],
+            steps=case.steps,
+            rng=rng,
+            watch=mark,
+        )
+    return Curve(" ".join(points))
+
+
+def objective(name: str, network: nn.Module, noise: Gaussian) -> Objective:
+    if name == "sure":
+        return Sure(noise.sigma)
+    return BlindSpot() if name == "blind-spot" else NoiseResampling(network, noise)
+
+
+Key = tuple[str, str, str]
+
+
+def mean_curves(rows: Sequence[Row]) -> dict[Key, dict[int, float]]:
+    """Mean change of PSNR by step, for each network, loss and what moves."""
+    found: dict[Key, dict[int, list[float]]] = {}
+    for row in rows:
+        if row["error"]:
+            continue
+        points = [point.split(":") for point in row["curve"].split()]
+        curve = {int(step): float(value) for step, value in points}
+        of_key = found.setdefault((row["network"], row["loss"], row["moving"]), {})
+        for step, value in curve.items():
+            of_key.setdefault(step, []).append(value - curve[0])
+    return {
+        key: {step: fmean(values) for step, values in curves.items()}
+        for key, curves in found.items()
+    }
+
+
+def table(rows: Sequence[Row]) -> str:
+    curves = mean_curves(rows)
+    marks = sorted({step for curve in curves.values() for step in curve})
+    return markdown(
+        ["network", "loss", "what moves", *(f"{mark} steps" for mark in marks)],
+        [
+            [*key, *(f"{curve[mark]:+.3f}" if mark in curve else "" for mark in marks)]
+            for key, curve in curves.items()
+        ],
+    )
+
+
+def checks(rows: Sequence[Row]) -> list[Check]:
+    curves, found = mean_curves(rows), []
+    for (network, loss, moving), curve in curves.items():
+        gains = curves.get((network, loss, "gains"))
+        if moving != "all parameters" or not gains:
+            continue
+        last, last_of_gains = (each[max(each)] for each in (curve, gains))
+        found += [
+            Check(
+                f"{network}, {loss}: fine-tuning all parameters overfits",
+                f"best {max(curve.values()):+.3f}, last {last:+.3f} dB",
+                last < max(curve.values()) - 0.02,
+            ),
+            Check(
+                f"{network}, {loss}: gains outperform all parameters",
+                f"{last_of_gains:+.3f} and {last:+.3f} dB",
+                last_of_gains > last,
+            ),
+        ]
+    return found
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    curves = mean_curves(rows)
+    panels = list(dict.fromkeys((network, loss) for network, loss, _ in curves))
+    figure = Figure((4 * len(panels), 3), layout="constrained")
+    (every,) = figure.subplots(1, len(panels), squeeze=False)
+    for axes, (network, loss) in zip(every, panels, strict=True):
+        for moving in (*MOVING, STOPPED):
+            curve = curves.get((network, loss, moving))
+            if curve and moving == STOPPED:
+                axes.axhline(curve[max(curve)], linestyle="dashed", color="gray", label=moving)
+            elif curve:
+                axes.plot(list(curve), list(curve.values()), "o-", label=moving)
+        axes.set_title(f"{network}, {loss}", fontsize="medium")
+        axes.set_xlabel("steps")
+        axes.set_ylabel("change of PSNR in dB")
+        axes.legend(frameon=False, fontsize="small")
+    return figure
+
+
+EXPERIMENT = Experiment(
+    title="Gains, the last layer, or all parameters",
+    paper=(
+        "Fine-tuning the full set of CNN parameters using only a single test image can lead to "
+        "overfitting. [...] Performing GainTuning provides better performance when compared to "
+        "fine-tuning only the last few layers of the pre-trained network."
+    ),
+    differs=(
+        "Adam at 1e-3 on the whole image for all of them, and no decision. `stopped` is all "
+        "parameters by this package's loop: two halves judge each other and stop it."
+    ),
+    cases=cases,
+    table=table,
+    checks=checks,
+    draw=draw,
+    kind=Kind(Case, Curve),
+    measure=measure,
+)

@@ -1,0 +1,26 @@
+"""Sentences for simulated pages."""
+
+SENTENCES = (
+    "Every image is a question about light that has already gone.",
+    "A detector counts what arrives, and what arrives is never quite the same twice.",
+    "The longer one waits, the surer the count; the longer one waits, the more has moved.",
+    "Between these two lies the whole craft of the person at the instrument.",
+    "In 1665 the hooks on a flea's leg were drawn by hand, by candle and by patience.",
+    "Whoever has cleaned a lens at midnight knows how much of science is housekeeping.",
+    "An average of forty frames shows the lattice; one frame shows the moment.",
+    "It is tempting to believe a smooth picture, and for that reason one should look twice.",
+    "Noise has no memory: what it did to one pixel says nothing about the next.",
+    "Texture has a memory, and a good filter is one that can tell the two apart.",
+    "Of the 412 plates in the archive, 37 were broken and 9 had been labelled wrongly.",
+    "The samples were kept at 4 degrees and shown to the beam for two seconds each.",
+    "Where the dose must be low, each electron has to be asked more than one question.",
+    "Bricks, scales, threads and columns of type repeat themselves, and so can be averaged.",
+    "What repeats can be learned from a single page, as any child with a primer knows.",
+    "The margin of this copy has been trimmed, and the last line of the note is lost.",
+    "Please return the slides to the cabinet on the left, in the order of their numbers.",
+    "See also: aperture, diffraction, grain, shutter, vignetting.",
+    "A shadow falls where the spine of the book keeps the sheet from lying flat.",
+    "The type was set by hand in Leipzig, and the ink shines through the thin paper.",
+    "Nothing in the table below was rounded before the sums were made.",
+    "To see less and to know more is a fair exchange, if one can say by how much.",
+)
