@@ -28,6 +28,7 @@ from gaintuning.denoising import Denoised, denoise
 from gaintuning.gains import channel_gains, fold
 from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian
+from gaintuning.stabilizing import Stabilized
 
 NETWORKS = (
     "unet",
@@ -102,8 +103,11 @@ def with_all_gains(result: Denoised[Tensor], network: str, noisy: Tensor) -> Ten
     gained = channel_gains(zoo.load(network)[0])
     for layer, gain in zip(gained.layers, gained.gains, strict=True):
         gain.data.copy_(found.gains[layer])
+    tuned = fold(gained)
+    if found.stabilized:
+        tuned = Stabilized(tuned, found.noise)
     with torch.inference_mode():
-        denoised = with_contrast(fold(gained), found.contrast, float(noisy.mean()))(noisy)
+        denoised = with_contrast(tuned, found.contrast, float(noisy.mean()))(noisy)
     return denoised[0, 0]
 
 

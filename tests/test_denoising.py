@@ -19,6 +19,7 @@ from gaintuning.objectives import (
     BlindSpotByArchitecture,
     NoiseResampling,
     Recorrupted,
+    Thinned,
 )
 from gaintuning.tuning import Schedule
 
@@ -201,11 +202,12 @@ def test_the_objective_follows_the_noise_and_the_network() -> None:
         module = unseeing if blind else sees
         _, objective, judge = choose_objective(name, module, noise, blind=blind, stride=stride)
         # Where the risk itself can be estimated, it decides.
-        assert isinstance(judge, type(objective) if blind or stride > 1 else Recorrupted)
+        risk = Recorrupted if isinstance(noise, Gaussian) else Thinned
+        assert isinstance(judge, type(objective) if blind or stride > 1 else risk)
         return type(objective)
 
     assert kind("auto", gaussian) is Recorrupted
-    assert kind("auto", poisson) is Recorrupted
+    assert kind("auto", poisson) is Thinned
     assert kind("auto", gaussian, stride=2) is BlindSpot
     assert kind("auto", gaussian, blind=True) is BlindSpotByArchitecture
     assert kind("auto", gaussian, blind=True, stride=2) is BlindSpot

@@ -158,7 +158,6 @@ def test_the_experiment_runs_small_and_goes_on_where_it_stopped(
         ("never_worse", ["data/set12", "data/bsd68", "data/urban100"], "| all | 2 |"),
         ("unknown_noise", ["data/set12", "data/bsd68"], "| bsd68 | all | auto | 2 |"),
         ("out_of_range", ["checkpoints", "data/set12"], "| 80 | UNet | 2 |"),
-        ("poisson", ["checkpoints", "data/set12"], "| 5 | 2 |"),
     ],
 )
 def test_the_experiments_run_small(

@@ -10,17 +10,18 @@ from torch import Generator, Tensor, nn
 
 from gaintuning import zoo
 from gaintuning._types import Images, Objective
-from gaintuning.contrast import find_contrast
+from gaintuning.choosing import risk_to_tune_by
+from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.error_map import expected_error
 from gaintuning.gains import channel_gains
-from gaintuning.judging import Risk, compare, judged_pieces, pixel_losses
+from gaintuning.judging import Risk, compare, judged_pieces, mean_loss, pixel_losses
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
-from gaintuning.objectives import Recorrupted
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.patches import random_crops
 from gaintuning.scaling import IntensityRange, find_range
+from gaintuning.stabilizing import Stabilized
 from gaintuning.trust import ErrorEstimate, Residual, estimate_error, residual_of
 from gaintuning.tuning import Tuned, fuse_for
 
@@ -51,6 +52,7 @@ class Adaptation:
     blind : whether the network does not see a pixel in its own place.
     contrast : the network saw the intensities with this part of their contrast, since the noise is
         then one that it knows; 1 if it knew it already.
+    stabilized : whether the network saw shot noise made equally strong everywhere.
     objective : name of the loss that was minimised; empty if nothing was tuned.
     accepted : whether the tuned gains were kept.
     risk : what decided, before and after tuning, in squared units of the image.
@@ -69,6 +71,7 @@ class Adaptation:
     estimate: NoiseEstimate | None = None
     blind: bool = False
     contrast: float = 1.0
+    stabilized: bool = False
     objective: str = ""
     accepted: bool = False
     risk: Risk | None = None
@@ -121,6 +124,11 @@ class Adaptation:
             found.append(
                 "the network took the noise away better at less contrast, so it saw the image with "
                 f"{self.contrast:.2g} of its contrast"
+            )
+        if self.stabilized:
+            found.append(
+                "the network took the noise away better where Anscombe's transform had made it "
+                "equally strong everywhere, so it saw the image like that"
             )
         if self.orientations > 1:
             found.append(
@@ -188,18 +196,29 @@ def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
 
 def bring_into_range(
     network: nn.Module, few: Images, adaptation: Adaptation
-) -> tuple[Adaptation, IntensityRange]:
-    """Less contrast, if the noise is then one that the network knows better."""
+) -> tuple[nn.Module, Adaptation, IntensityRange]:
+    """Less contrast, or shot noise stabilized, if the noise is then one that the network knows."""
     scale = adaptation.intensity_range
     if adaptation.blind or adaptation.stride > 1:
-        return adaptation, scale
-    center = float(few.mean())
-    noise = adaptation.noise.rescaled(scale.low, scale.high)
+        return network, adaptation, scale
+    noise, center = adaptation.noise.rescaled(scale.low, scale.high), float(few.mean())
     fast = fuse_for(channel_gains(network), few)
-    contrast = find_contrast(fast, few, Recorrupted(noise), center)
+    risk = risk_to_tune_by(noise)
+    contrast = find_contrast(fast, few, risk, center)
+    if isinstance(noise, (Poisson, PoissonGaussian)):
+        stabilized = Stabilized(network, noise)
+        without, with_it = (
+            mean_loss(pixel_losses(each, few, risk, seed=0))
+            for each in (
+                with_contrast(fast, contrast, center),
+                fuse_for(channel_gains(stabilized), few),
+            )
+        )
+        if with_it < without:
+            return stabilized, replace(adaptation, stabilized=True), scale
     if contrast == 1:
-        return adaptation, scale
-    return replace(adaptation, contrast=contrast), scale.stretched(1 / contrast, center)
+        return network, adaptation, scale
+    return network, replace(adaptation, contrast=contrast), scale.stretched(1 / contrast, center)
 
 
 def learned(
@@ -207,12 +226,13 @@ def learned(
 ) -> Adaptation:
     """With what tuning found, in the squared units of the image."""
     square = network_sees.width**2
+    around = "network." if adaptation.stabilized else ""
     return replace(
         adaptation,
         objective=objective,
         accepted=tuned.accepted,
         risk=Risk(*(square * value for value in astuple(tuned.risk))),
-        gains=tuned.gains,
+        gains={layer.removeprefix(around): gain for layer, gain in tuned.gains.items()},
         losses=tuple(square * loss for loss in tuned.losses),
     )
 

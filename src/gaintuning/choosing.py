@@ -5,13 +5,14 @@ from typing import Literal, TypeAlias, get_args
 from torch import nn
 
 from gaintuning._types import Objective
-from gaintuning.noise import Gaussian, Noise
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.objectives import (
     BlindSpot,
     BlindSpotByArchitecture,
     Neighbor2Neighbor,
     NoiseResampling,
     Recorrupted,
+    Thinned,
     Unsure,
 )
 
@@ -49,7 +50,7 @@ def choose_objective(
     gaussian = isinstance(noise, Gaussian)
     if name == "auto":
         name = "blind-spot" if blind or stride > 1 else "sure" if gaussian else "pure"
-    risk = Recorrupted(noise)
+    risk = risk_to_tune_by(noise)
     if name == "sure" and not gaussian:
         raise ValueError(
             f"SURE needs Gaussian noise, and the noise is {noise}; use the objective pure, or auto"
@@ -75,3 +76,18 @@ def choose_objective(
             f"unknown objective {name!r}; known are {', '.join(get_args(ObjectiveName))}"
         )
     return name, loss, loss if blind or stride > 1 else risk
+
+
+def risk_to_tune_by(noise: Noise) -> Recorrupted | Thinned:
+    """The estimate of the error whose gradient has the least noise.
+
+    Examples
+    --------
+    >>> risk_to_tune_by(Gaussian(0.1))
+    Recorrupted(sigma=0.1, alpha=0.3)
+    """
+    if isinstance(noise, Gaussian):
+        return Recorrupted(noise.sigma)
+    if isinstance(noise, (Poisson, PoissonGaussian)):
+        return Thinned(noise)
+    raise ValueError(f"no unbiased risk estimate is known for {noise}; use another objective")

@@ -197,6 +197,7 @@ def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:
                 "estimate": _facts(found.estimate),
                 "range": [found.intensity_range.low, found.intensity_range.high],
                 "contrast": found.contrast,
+                "stabilized": found.stabilized,
                 "orientations": found.orientations,
                 "objective": found.objective or None,
                 "accepted": found.accepted,

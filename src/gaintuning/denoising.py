@@ -156,25 +156,26 @@ def denoise(
         network_sees = adaptation.intensity_range
         unit = in_unit(planes, network_sees, together, number)
         some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
+        ready = pretrained
         if tune:
             few = unit[some].to(where)
-            adaptation, network_sees = bring_into_range(pretrained, few, adaptation)
+            ready, adaptation, network_sees = bring_into_range(pretrained, few, adaptation)
         if adaptation.contrast < 1:
             unit = in_unit(planes, network_sees, together, number)
-        used, once = pretrained, run(pretrained, unit, stages[0])
+        used, once = ready, run(ready, unit, stages[0])
         output = once
         pretrained_outputs.append(network_sees.from_unit(once).reshape(planes.shape))
         if tune:
             few = unit[some].to(where)
             label, loss, judge = choose_objective(
                 objective,
-                pretrained,
+                ready,
                 adaptation.noise.rescaled(network_sees.low, network_sees.high),
                 blind=blind,
                 stride=adaptation.stride,
             )
             tuned = tuning.tune(
-                pretrained,
+                ready,
                 few,
                 loss,
                 judge=judge,
@@ -184,7 +185,7 @@ def denoise(
             )
             adaptation = learned(adaptation, label, tuned, network_sees)
             if adaptation.has_an_error_estimate:
-                adaptation = with_errors(adaptation, pretrained, tuned, few, network_sees)
+                adaptation = with_errors(adaptation, ready, tuned, few, network_sees)
             if tuned.accepted:
                 used, once = tuned.network, run(tuned.network, unit, stages[2])
             output = once

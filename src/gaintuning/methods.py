@@ -10,7 +10,6 @@ from torch import Generator, nn
 
 from gaintuning import zoo
 from gaintuning._types import Images
-from gaintuning.baselines.anscombe import denoise_stabilized
 from gaintuning.baselines.blind_spot_alone import denoise_blind_spot_alone
 from gaintuning.baselines.classical import (
     denoise_bm3d,
@@ -20,13 +19,14 @@ from gaintuning.baselines.classical import (
 from gaintuning.baselines.fine_tuning import fine_tune
 from gaintuning.baselines.self2self import denoise_self2self
 from gaintuning.baselines.zero_shot_noise2noise import denoise_zero_shot_noise2noise
-from gaintuning.choosing import ObjectiveName, choose_objective
+from gaintuning.choosing import ObjectiveName, choose_objective, risk_to_tune_by
 from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.denoising import denoise, run
 from gaintuning.gains import all_parameters, channel_gains, last_layers
 from gaintuning.layout import lay_out_network
-from gaintuning.noise import Gaussian, Noise, Poisson
-from gaintuning.objectives import NoiseResampling, Recorrupted
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.objectives import NoiseResampling
+from gaintuning.stabilizing import Stabilized
 from gaintuning.trust import risk_of
 from gaintuning.tuning import Parameters, fuse_for, tune
 
@@ -90,7 +90,7 @@ def contrast_alone(task: Task) -> Images:
     """The pre-trained network with the contrast that the estimated risk prefers."""
     network, center = task.load(), float(task.noisy.mean())
     fast = fuse_for(channel_gains(network), task.noisy)
-    contrast = find_contrast(fast, task.noisy, Recorrupted(task.noise), center)
+    contrast = find_contrast(fast, task.noisy, risk_to_tune_by(task.noise), center)
     with torch.inference_mode():
         return with_contrast(network, contrast, center)(task.noisy)
 
@@ -142,10 +142,10 @@ def all_by_resampling(task: Task) -> Images:
 
 
 def stabilized(task: Task) -> Images:
-    if not isinstance(task.noise, Poisson):
+    """The pre-trained network between Anscombe's transform and its inverse."""
+    if not isinstance(task.noise, (Poisson, PoissonGaussian)):
         raise ValueError(f"Anscombe's transform is for shot noise, and the noise is {task.noise}")
-    counted = denoise_stabilized(task.load(), task.noisy - task.noise.offset, task.noise.gain)
-    return counted + task.noise.offset
+    return torch.from_numpy(run(Stabilized(task.load(), task.noise), task.noisy))
 
 
 LOSSES: tuple[ObjectiveName, ...] = (

@@ -153,6 +153,8 @@ def describe(adaptation: Adaptation) -> Section:
     }
     if adaptation.contrast < 1:
         facts["Contrast that the network saw"] = f"{adaptation.contrast:.2g}"
+    if adaptation.stabilized:
+        facts["Noise that the network saw"] = "made equally strong everywhere"
     remarks, doubts = (
         tuple(map(_sentence, told)) for told in (adaptation.remarks, adaptation.doubts)
     )

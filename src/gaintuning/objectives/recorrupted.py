@@ -6,7 +6,7 @@ import torch
 from torch import Generator
 
 from gaintuning._types import Denoiser, Images
-from gaintuning.noise import Noise
+from gaintuning.noise import Poisson, PoissonGaussian
 
 
 @dataclass(frozen=True)
@@ -22,40 +22,38 @@ class Recorrupted:
 
     For Gaussian noise its mean is an unbiased estimate of the mean squared error at a noise of
     s sqrt(1 + a^2), for every a: what `Sure` is only for a small step, whose gradient is noisy. The
-    two halves of the pair cancel most of what w brings into the gradient. For noise whose variance
-    depends on the intensity, s is that of the noisy pixel, and the loss is to `Pure` what it is to
-    `Sure` otherwise, up to terms of second order.
+    two halves of the pair cancel most of what w brings into the gradient. For shot noise see
+    `Thinned`.
 
     Parameters
     ----------
-    noise : the noise model, in the units of the image.
+    sigma : s, in the units of the image.
     alpha : a, the part of the noise that is added.
 
     Examples
     --------
-    >>> from gaintuning.noise import Gaussian
     >>> noisy = torch.full((1, 1, 64, 64), 0.5)
     >>> rng = torch.Generator().manual_seed(0)
-    >>> constant = Recorrupted(Gaussian(0.1))(lambda y: 0 * y + 0.5, noisy, rng)
+    >>> constant = Recorrupted(0.1)(lambda y: 0 * y + 0.5, noisy, rng)
     >>> round(constant.mean().item(), 4)  # (0.5 - 0.5)^2 - s^2
     -0.01
     """
 
-    noise: Noise
+    sigma: float
     alpha: float = 0.3
 
     def __post_init__(self) -> None:
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be above 0, got {self.alpha}")
+        if not (self.sigma > 0 and self.alpha > 0):
+            raise ValueError(f"sigma and alpha must be above 0, got {self.sigma} and {self.alpha}")
 
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
         # Drawn on the CPU, so that a seed gives the same numbers on every device.
         draw = torch.randn(noisy.shape, generator=rng, dtype=noisy.dtype).to(noisy)
-        spread = self.noise.variance(noisy).sqrt() * draw
+        spread = self.sigma * draw
         added = self.alpha * spread
         above, below = denoiser(torch.cat([noisy + added, noisy - added])).chunk(2)
         misfit = ((above - noisy).square() + (below - noisy).square()) / 2
-        return misfit + spread * (above - below) / self.alpha - self.noise.variance(noisy)
+        return misfit + spread * (above - below) / self.alpha - self.sigma**2
 
 
 @dataclass(frozen=True)
@@ -63,44 +61,48 @@ class Thinned:
     """Recorrupted-to-recorrupted for counts (Monroy et al. 2025): each count goes one of two ways.
 
     Of z counts, w ~ Bin(z, a) are taken out. Then z - w and w are independent Poisson counts, so
-    y1 = gain (z - w) / (1 - a) can be denoised and y2 = gain w / a be the target. With the variance
-    of y2 taken off,
+    y1 = gain (z - w) / (1 - a) can be denoised and y2 = gain w / a be the target. With y = gain z,
 
-    (f(y1) - y2)^2 - gain y2 / a
+    (f(y1) - y)^2 - gain y - 2 (f(y1) - f(y)) (y2 - y)
 
-    has as its mean the mean squared error at a noise of gain / (1 - a), exactly, for any f.
+    has as its mean the mean squared error at a noise of gain / (1 - a), exactly, for any f: since
+    y2 - y is zero on average for every y, the terms that make this of (f(y1) - y2)^2 - gain y2 / a
+    only take its noise away. Read noise of variance s^2 is taken for (s / gain)^2 more counts, as
+    Anscombe's transform has it.
 
     Parameters
     ----------
-    gain : intensity of one count, in the units of the image, which must hold whole counts.
-    offset : intensity of no count.
+    noise : the noise model, in the units of the image; without read noise, the image must hold
+        whole counts.
     alpha : a, the part of the counts that becomes the target.
 
     Examples
     --------
-    >>> noisy = torch.full((1, 1, 64, 64), 50.0)
+    >>> from gaintuning.noise import Poisson
+    >>> noisy = torch.poisson(torch.full((1, 1, 64, 64), 50.0), torch.Generator().manual_seed(0))
     >>> rng = torch.Generator().manual_seed(0)
-    >>> halves = Thinned(gain=1.0, alpha=0.5)(lambda y: 0 * y + 50, noisy, rng)
-    >>> bool(abs(halves.mean() + 50) < 4)  # ((50 - y2)^2 - 2 y2, and y2 has the variance 50
+    >>> error = Thinned(Poisson(1.0))(lambda y: 0 * y + 47, noisy, rng).mean()
+    >>> bool(abs(error - 9) < 2)  # (47 - 50)^2
     True
     """
 
-    gain: float
-    offset: float = 0.0
-    alpha: float = 0.2
+    noise: Poisson | PoissonGaussian
+    alpha: float = 0.1
 
     def __post_init__(self) -> None:
-        if not self.gain > 0:
-            raise ValueError(f"gain must be above 0, got {self.gain}")
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha must lie between 0 and 1, got {self.alpha}")
 
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
-        counts = ((noisy - self.offset) / self.gain).round().clamp(min=0).cpu()
+        gain = self.noise.gain
+        sigma = self.noise.sigma if isinstance(self.noise, PoissonGaussian) else 0.0
+        low = self.noise.offset - sigma**2 / gain
+        counts = ((noisy - low) / gain).round().clamp(min=0).cpu()
         taken = torch.binomial(counts, torch.full_like(counts, self.alpha), generator=rng)
-        kept, target = (
-            (self.gain * part).to(noisy)
-            for part in ((counts - taken) / (1 - self.alpha), taken / self.alpha)
+        whole, kept, target = (
+            (gain * part).to(noisy)
+            for part in (counts, (counts - taken) / (1 - self.alpha), taken / self.alpha)
         )
-        error = (denoiser(kept + self.offset) - self.offset - target).square()
-        return error - self.gain * target / self.alpha
+        after, before = (denoiser(torch.cat([kept, whole]) + low) - low).chunk(2)
+        loss = (after - whole).square() - gain * whole
+        return loss - 2 * (after - before) * (target - whole)
