@@ -69,7 +69,7 @@ def measure(
         images["tuned"] = result.image[None, None]
     else:
         fast = fuse_for(channel_gains(network), noisy)
-        contrast = find_contrast(fast, noisy, Recorrupted(noise.sigma), center)
+        contrast = find_contrast(fast, noisy, Recorrupted(noise), center)
     with torch.inference_mode():
         images["with_contrast"] = with_contrast(network, contrast, center)(noisy)
     scores = {"before": score(network, noisy, clean)} | {

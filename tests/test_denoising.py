@@ -13,10 +13,11 @@ from gaintuning.choosing import choose_objective
 from gaintuning.denoising import denoise
 from gaintuning.judging import pixel_losses
 from gaintuning.networks import BlindSpotNet, UNet
-from gaintuning.noise import Gaussian, Poisson
+from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.objectives import (
     BlindSpot,
     BlindSpotByArchitecture,
+    Hudson,
     NoiseResampling,
     Recorrupted,
     Thinned,
@@ -208,6 +209,9 @@ def test_the_objective_follows_the_noise_and_the_network() -> None:
 
     assert kind("auto", gaussian) is Recorrupted
     assert kind("auto", poisson) is Thinned
+    _, loss, judge = choose_objective("pure", sees, PoissonGaussian(0.1, 0.1), blind=False)
+    assert isinstance(loss, Recorrupted)
+    assert isinstance(judge, Hudson)
     assert kind("auto", gaussian, stride=2) is BlindSpot
     assert kind("auto", gaussian, blind=True) is BlindSpotByArchitecture
     assert kind("auto", gaussian, blind=True, stride=2) is BlindSpot

@@ -14,6 +14,7 @@ from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.objectives import (
     BlindSpot,
     BlindSpotByArchitecture,
+    Hudson,
     Neighbor2Neighbor,
     NoiseResampling,
     Pure,
@@ -24,6 +25,7 @@ from gaintuning.objectives import (
 )
 from gaintuning.objectives.blind_spot import hide_pixels
 from gaintuning.objectives.neighbors import draw_neighbors, pick
+from gaintuning.stabilizing import Stabilized
 
 SIGMA = 0.15
 
@@ -72,7 +74,7 @@ def test_recorrupted_is_unbiased_for_the_error_at_its_own_noise(alpha: float) ->
         noisy = Gaussian(SIGMA).sample(clean, rng)
         noisier = Gaussian((1 + alpha**2) ** 0.5 * SIGMA).sample(clean, rng)
         error = (denoiser(noisier) - clean).square().mean()
-        gaps.append(Recorrupted(SIGMA, alpha)(denoiser, noisy, rng).mean() - error)
+        gaps.append(Recorrupted(Gaussian(SIGMA), alpha)(denoiser, noisy, rng).mean() - error)
         errors.append(error)
     gap, error = torch.stack(gaps), torch.stack(errors).mean()
     standard_error = gap.std() / len(gap) ** 0.5
@@ -94,7 +96,9 @@ def test_the_gradient_of_recorrupted_is_less_noisy_than_that_of_sure() -> None:
         draws = torch.stack([gradient(free, objective, noisy, rng) for _ in range(30)])
         return draws.var(0).sum()
 
-    assert noise_of_the_gradient(Recorrupted(SIGMA)) < 0.8 * noise_of_the_gradient(Sure(SIGMA))
+    assert noise_of_the_gradient(Recorrupted(Gaussian(SIGMA))) < 0.8 * noise_of_the_gradient(
+        Sure(SIGMA)
+    )
 
 
 def gradient(
@@ -107,12 +111,14 @@ def gradient(
 @pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan")])
 def test_recorrupted_must_add_noise(alpha: float) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
-        Recorrupted(0.1, alpha)
+        Recorrupted(Gaussian(0.1), alpha)
 
 
-def bias(objective: Objective, noise: Noise, error_at: Noise) -> tuple[Tensor, Tensor]:
+def bias(
+    objective: Objective, noise: Noise, error_at: Noise, images: int = 400
+) -> tuple[Tensor, Tensor]:
     """Mean of the objective less the error at some noise, and what chance makes of it."""
-    clean, denoiser = clean_image().expand(400, -1, -1, -1), smoothing()
+    clean, denoiser = clean_image().expand(images, -1, -1, -1), smoothing()
     rng = Generator().manual_seed(0)
     errors = (denoiser(error_at.sample(clean, rng)) - clean).square().mean((1, 2, 3))
     gaps = objective(denoiser, noise.sample(clean, rng), rng).mean((1, 2, 3)) - errors
@@ -191,12 +197,71 @@ def test_thinned_is_unbiased_for_the_error_at_fewer_counts(alpha: float) -> None
     assert gap.abs() > 4 * chance
 
 
+@pytest.mark.parametrize("offset", [0.0, -0.3])
+@pytest.mark.parametrize("sigma", [0.0, 0.05])
+def test_hudson_is_unbiased_for_counts_with_and_without_read_noise(
+    sigma: float, offset: float
+) -> None:
+    gain, alpha = 0.01, 0.5
+
+    def counts(gain: float, sigma: float, offset: float) -> Poisson | PoissonGaussian:
+        return PoissonGaussian(gain, sigma, offset) if sigma else Poisson(gain, offset)
+
+    noise = counts(gain, sigma, offset)
+    stronger = counts(gain, sigma * (1 + alpha**2) ** 0.5, offset)
+    gap, chance = bias(Hudson(noise, alpha), noise, stronger, images=1600)
+    assert gap.abs() < 4 * chance
+    for wrong in (
+        counts(1.5 * gain, sigma, offset),
+        counts(gain, sigma + 0.05, offset),
+        counts(gain, sigma, offset + 0.3),
+    ):
+        gap, chance = bias(Hudson(wrong, alpha), noise, stronger, images=1600)
+        assert gap.abs() > 4 * chance
+
+
+def test_of_few_counts_through_anscombe_pure_is_wrong_and_the_exact_ones_are_not() -> None:
+    noise, rng = Poisson(0.25), Generator().manual_seed(0)
+    denoiser = Stabilized(smoothing(), noise)
+    clean = (0.8 * clean_image()).clamp(min=0.02).expand(2000, -1, -1, -1)
+    noisy = noise.sample(clean, rng)
+    error = (denoiser(noisy) - clean).square().mean((1, 2, 3))
+
+    def gap(objective: Objective) -> tuple[float, float]:
+        gaps = objective(denoiser, noisy, rng).mean((1, 2, 3)) - error
+        return float(gaps.mean() / error.mean()), float(gaps.std() / 2000**0.5 / error.mean())
+
+    off, chance = gap(Pure(0.25))
+    assert abs(off) > 0.1 + 4 * chance
+    for exact in (Thinned(noise, 0.02), Hudson(noise)):
+        off, chance = gap(exact)
+        assert chance < 0.05  # the test has power
+        assert abs(off) < 0.05 + 3 * chance
+
+
+def test_intensities_between_counts_keep_their_mean() -> None:
+    noisy = torch.full((1, 1, 300, 300), 2.3)
+    seen = []
+
+    def denoiser(images: Tensor) -> Tensor:
+        seen.append(images)
+        return images
+
+    Thinned(Poisson(1.0))(denoiser, noisy, Generator().manual_seed(0))
+    whole = seen[0][1]
+    assert set(whole.unique().tolist()) == {2.0, 3.0}
+    assert whole.mean().item() == pytest.approx(2.3, abs=0.01)
+    Thinned(Poisson(0.1))(denoiser, torch.full((1, 1, 300, 300), 0.3), Generator().manual_seed(0))
+    assert set((10 * seen[1][1]).round().unique().tolist()) == {3.0}
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: Pure(0.0),
         lambda: Pure(0.1, -1.0),
-        lambda: Recorrupted(0.0),
+        lambda: Recorrupted(Gaussian(0.1), 0.0),
+        lambda: Hudson(Poisson(0.1), 0.0),
         lambda: Thinned(Poisson(0.1), alpha=1.0),
         lambda: Neighbor2Neighbor(-1.0),
         lambda: BlindSpot(guard=5),
@@ -400,7 +465,7 @@ def test_objectives_leave_the_image_alone_and_repeat_with_the_generator() -> Non
         BlindSpot(),
         BlindSpotByArchitecture(),
         NoiseResampling(denoiser, Gaussian(SIGMA)),
-        Recorrupted(SIGMA),
+        Recorrupted(Gaussian(SIGMA)),
         Pure(0.01),
         Thinned(Poisson(0.01)),
     ):

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from gaintuning import zoo
 from gaintuning._types import Images, Objective
-from gaintuning.choosing import risk_to_tune_by
+from gaintuning.choosing import estimated_error
 from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.error_map import expected_error
 from gaintuning.gains import channel_gains
@@ -18,6 +18,7 @@ from gaintuning.judging import Risk, compare, judged_pieces, mean_loss, pixel_lo
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
+from gaintuning.objectives import Recorrupted
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.patches import random_crops
 from gaintuning.scaling import IntensityRange, find_range
@@ -203,16 +204,16 @@ def bring_into_range(
         return network, adaptation, scale
     noise, center = adaptation.noise.rescaled(scale.low, scale.high), float(few.mean())
     fast = fuse_for(channel_gains(network), few)
-    risk = risk_to_tune_by(noise)
-    contrast = find_contrast(fast, few, risk, center)
-    if isinstance(noise, (Poisson, PoissonGaussian)):
+    if not isinstance(noise, (Poisson, PoissonGaussian)):
+        contrast = find_contrast(fast, few, Recorrupted(noise), center)
+    else:
         stabilized = Stabilized(network, noise)
+        fast_stabilized = fuse_for(channel_gains(stabilized), few)
+        risk, _ = estimated_error(noise, fast_stabilized)
+        contrast = find_contrast(fast, few, risk, center)
         without, with_it = (
             mean_loss(pixel_losses(each, few, risk, seed=0))
-            for each in (
-                with_contrast(fast, contrast, center),
-                fuse_for(channel_gains(stabilized), few),
-            )
+            for each in (with_contrast(fast, contrast, center), fast_stabilized)
         )
         if with_it < without:
             return stabilized, replace(adaptation, stabilized=True), scale

@@ -4,11 +4,12 @@ from typing import Literal, TypeAlias, get_args
 
 from torch import nn
 
-from gaintuning._types import Objective
+from gaintuning._types import Denoiser, Objective
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.objectives import (
     BlindSpot,
     BlindSpotByArchitecture,
+    Hudson,
     Neighbor2Neighbor,
     NoiseResampling,
     Recorrupted,
@@ -50,13 +51,13 @@ def choose_objective(
     gaussian = isinstance(noise, Gaussian)
     if name == "auto":
         name = "blind-spot" if blind or stride > 1 else "sure" if gaussian else "pure"
-    risk = risk_to_tune_by(noise)
+    risk, judge = estimated_error(noise, network)
     if name == "sure" and not gaussian:
         raise ValueError(
             f"SURE needs Gaussian noise, and the noise is {noise}; use the objective pure, or auto"
         )
     if name in ("sure", "pure"):
-        return name, risk, risk
+        return name, risk, judge
     if name == "unsure" and blind:
         raise ValueError(
             "UNSURE needs a network that sees a pixel in its own place, and this one does not; use "
@@ -75,19 +76,27 @@ def choose_objective(
         raise ValueError(
             f"unknown objective {name!r}; known are {', '.join(get_args(ObjectiveName))}"
         )
-    return name, loss, loss if blind or stride > 1 else risk
+    return name, loss, loss if blind or stride > 1 else judge
 
 
-def risk_to_tune_by(noise: Noise) -> Recorrupted | Thinned:
-    """The estimate of the error whose gradient has the least noise.
+def estimated_error(noise: Noise, first: Denoiser) -> tuple[Objective, Objective]:
+    """An estimate of the error to be minimised, and one to judge by.
+
+    The one has little noise in its gradient, the other no bias. For counts without read noise, and
+    for Gaussian noise, one has both.
+
+    Parameters
+    ----------
+    noise : in the units that the network sees.
+    first : a denoiser that tells the intensity on which the strength of the noise depends.
 
     Examples
     --------
-    >>> risk_to_tune_by(Gaussian(0.1))
-    Recorrupted(sigma=0.1, alpha=0.3)
+    >>> [type(one).__name__ for one in estimated_error(PoissonGaussian(0.1, 0.1), abs)]
+    ['Recorrupted', 'Hudson']
     """
-    if isinstance(noise, Gaussian):
-        return Recorrupted(noise.sigma)
-    if isinstance(noise, (Poisson, PoissonGaussian)):
-        return Thinned(noise)
-    raise ValueError(f"no unbiased risk estimate is known for {noise}; use another objective")
+    if isinstance(noise, Poisson):
+        return Thinned(noise), Thinned(noise)
+    if isinstance(noise, PoissonGaussian):
+        return Recorrupted(noise, first=first), Hudson(noise)
+    return Recorrupted(noise), Recorrupted(noise)

@@ -9,7 +9,7 @@ from torch import Tensor
 from gaintuning._types import Denoiser, Images
 from gaintuning.judging import Risk, pixel_losses
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
-from gaintuning.objectives import Sure, Thinned
+from gaintuning.objectives import Hudson, Sure, Thinned
 
 REMOVED = 0.02
 """The part of the counts that is taken out to estimate the error, which is that at fewer counts."""
@@ -90,11 +90,11 @@ def residual_of(noisy: Tensor, denoised: Tensor, noise: Noise) -> Residual:
     return Residual(square**0.5, (beside + below) / 2 / square if square > 0 else 0.0)
 
 
-def risk_of(noise: Noise) -> Sure | Thinned:
+def risk_of(noise: Noise) -> Sure | Thinned | Hudson:
     """An unbiased estimate of the error for a noise model.
 
     `Pure` is one up to terms of second order. Those are not small where few counts go through a
-    curve as steep as Anscombe's, so for shot noise it is the exact one.
+    curve as steep as Anscombe's, so for shot noise it is an exact one.
 
     Examples
     --------
@@ -103,8 +103,10 @@ def risk_of(noise: Noise) -> Sure | Thinned:
     """
     if isinstance(noise, Gaussian):
         return Sure(noise.sigma)
-    if isinstance(noise, (Poisson, PoissonGaussian)):
+    if isinstance(noise, Poisson):
         return Thinned(noise, REMOVED)
+    if isinstance(noise, PoissonGaussian):
+        return Hudson(noise)
     raise ValueError(f"no unbiased risk estimate is known for {noise}; use another objective")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch.nn.functional import pad
 
 from gaintuning import zoo
@@ -26,6 +27,8 @@ from gaintuning.tuning import tune
 
 SIDE = 41
 """Of the part of a filter that is kept, around its pixel."""
+
+PIXELS = 6
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Filters:
 def cases(sources: Sources) -> list[Case]:
     images = sources.images("set12")[: 1 if sources.quick else 7]
     network = "bfcnn-piecewise"
-    return [Case(image, network, 30, 4, seed) for seed, image in enumerate(images)]
+    return [Case(image, network, 30, PIXELS, seed) for seed, image in enumerate(images)]
 
 
 def measure(case: Case, folder: Path) -> Filters:
@@ -90,11 +93,10 @@ def measure(case: Case, folder: Path) -> Filters:
 
 
 def detailed_places(clean: NDArray[Any], count: int) -> list[tuple[int, int]]:
-    """The pixel of the strongest edge in each of `count` vertical strips, away from the border."""
-    down, across = np.gradient(clean)
-    strength = np.hypot(down, across)
+    """The pixel with the most detail around it in each of `count` strips, away from the border."""
+    fine = clean - gaussian_filter(clean, 2)
     edge = SIDE // 2
-    inside = strength[edge:-edge, edge:-edge]
+    inside = gaussian_filter(fine**2, 3)[edge:-edge, edge:-edge]
     places = []
     for strip in np.array_split(np.arange(inside.shape[1]), count):
         row, column = divmod(int(inside[:, strip].argmax()), len(strip))
@@ -161,8 +163,8 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     some = [row for row in rows if not row["error"]][:2]
-    figure = Figure((7, 3.6 * len(some)), layout="constrained")
-    grid = figure.subplots(2 * len(some), 4, squeeze=False)
+    figure = Figure((1.75 * PIXELS, 3.6 * len(some)), layout="constrained")
+    grid = figure.subplots(2 * len(some), PIXELS, squeeze=False)
     for index, row in enumerate(some):
         for line, name in enumerate(("before", "after")):
             for axes, weights in zip(grid[2 * index + line], unpacked(row[name]), strict=False):
@@ -182,8 +184,8 @@ EXPERIMENT = Experiment(
         "targeted to the local features."
     ),
     differs=(
-        "Filters at the strongest edge in each of four strips of an image; their radius says how "
-        "dispersed they are."
+        f"Filters where there is most detail in each of {PIXELS} strips of an image; their radius "
+        "says how dispersed they are."
     ),
     cases=cases,
     table=table,

@@ -81,7 +81,7 @@ def checks(rows: Sequence[Row]) -> list[Check]:
             "the improvement is larger if the image contains highly repetitive patterns",
             f"rank correlation {found.statistic:.2f} over {len(changes)} images, "
             f"p = {found.pvalue:.2g}",
-            found.statistic > 0,
+            bool(found.statistic > 0),
         )
     ]
 

@@ -5,6 +5,7 @@ Each returns the loss of every pixel; its mean is the objective (see `Objective`
 
 from gaintuning.objectives.blind_spot import BlindSpot as BlindSpot
 from gaintuning.objectives.blind_spot import BlindSpotByArchitecture as BlindSpotByArchitecture
+from gaintuning.objectives.hudson import Hudson as Hudson
 from gaintuning.objectives.neighbors import Neighbor2Neighbor as Neighbor2Neighbor
 from gaintuning.objectives.noise_resampling import NoiseResampling as NoiseResampling
 from gaintuning.objectives.recorrupted import Recorrupted as Recorrupted

@@ -6,7 +6,10 @@ import torch
 from torch import Generator
 
 from gaintuning._types import Denoiser, Images
-from gaintuning.noise import Poisson, PoissonGaussian
+from gaintuning.noise import Gaussian, Noise, Poisson
+
+ROUNDED = 1e-3
+"""An intensity so near to a count, in counts, is that count."""
 
 
 @dataclass(frozen=True)
@@ -22,38 +25,49 @@ class Recorrupted:
 
     For Gaussian noise its mean is an unbiased estimate of the mean squared error at a noise of
     s sqrt(1 + a^2), for every a: what `Sure` is only for a small step, whose gradient is noisy. The
-    two halves of the pair cancel most of what w brings into the gradient. For shot noise see
-    `Thinned`.
+    two halves of the pair cancel most of what w brings into the gradient. For noise whose variance
+    depends on the intensity, s is that of a first denoised image, and the estimate is only nearly
+    unbiased; see `Thinned` and `Hudson`.
 
     Parameters
     ----------
-    sigma : s, in the units of the image.
+    noise : the noise model, in the units of the image.
     alpha : a, the part of the noise that is added.
+    first : the denoiser whose image tells s; not needed for Gaussian noise.
 
     Examples
     --------
+    >>> from gaintuning.noise import Gaussian
     >>> noisy = torch.full((1, 1, 64, 64), 0.5)
     >>> rng = torch.Generator().manual_seed(0)
-    >>> constant = Recorrupted(0.1)(lambda y: 0 * y + 0.5, noisy, rng)
+    >>> constant = Recorrupted(Gaussian(0.1))(lambda y: 0 * y + 0.5, noisy, rng)
     >>> round(constant.mean().item(), 4)  # (0.5 - 0.5)^2 - s^2
     -0.01
     """
 
-    sigma: float
+    noise: Noise
     alpha: float = 0.3
+    first: Denoiser | None = None
 
     def __post_init__(self) -> None:
-        if not (self.sigma > 0 and self.alpha > 0):
-            raise ValueError(f"sigma and alpha must be above 0, got {self.sigma} and {self.alpha}")
+        if not self.alpha > 0:
+            raise ValueError(f"alpha must be above 0, got {self.alpha}")
+        if self.first is None and not isinstance(self.noise, Gaussian):
+            raise ValueError(
+                f"the noise is {self.noise}, and how strong it is depends on the clean image; give "
+                "a first denoiser to tell"
+            )
 
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
         # Drawn on the CPU, so that a seed gives the same numbers on every device.
         draw = torch.randn(noisy.shape, generator=rng, dtype=noisy.dtype).to(noisy)
-        spread = self.sigma * draw
+        with torch.no_grad():
+            variance = self.noise.variance(self.first(noisy) if self.first else noisy)
+        spread = variance.sqrt() * draw
         added = self.alpha * spread
         above, below = denoiser(torch.cat([noisy + added, noisy - added])).chunk(2)
         misfit = ((above - noisy).square() + (below - noisy).square()) / 2
-        return misfit + spread * (above - below) / self.alpha - self.sigma**2
+        return misfit + spread * (above - below) / self.alpha - variance
 
 
 @dataclass(frozen=True)
@@ -67,18 +81,17 @@ class Thinned:
 
     has as its mean the mean squared error at a noise of gain / (1 - a), exactly, for any f: since
     y2 - y is zero on average for every y, the terms that make this of (f(y1) - y2)^2 - gain y2 / a
-    only take its noise away. Read noise of variance s^2 is taken for (s / gain)^2 more counts, as
-    Anscombe's transform has it.
+    only take its noise away. Intensities between two counts become one of them at random, since a
+    gain that is a little off would else put all of some count to the next.
 
     Parameters
     ----------
-    noise : the noise model, in the units of the image; without read noise, the image must hold
-        whole counts.
+    noise : the noise model, in the units of the image.
     alpha : a, the part of the counts that becomes the target.
 
     Examples
     --------
-    >>> from gaintuning.noise import Poisson
+    >>> from gaintuning.noise import Gaussian, Noise, Poisson
     >>> noisy = torch.poisson(torch.full((1, 1, 64, 64), 50.0), torch.Generator().manual_seed(0))
     >>> rng = torch.Generator().manual_seed(0)
     >>> error = Thinned(Poisson(1.0))(lambda y: 0 * y + 47, noisy, rng).mean()
@@ -86,7 +99,7 @@ class Thinned:
     True
     """
 
-    noise: Poisson | PoissonGaussian
+    noise: Poisson
     alpha: float = 0.1
 
     def __post_init__(self) -> None:
@@ -94,10 +107,11 @@ class Thinned:
             raise ValueError(f"alpha must lie between 0 and 1, got {self.alpha}")
 
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
-        gain = self.noise.gain
-        sigma = self.noise.sigma if isinstance(self.noise, PoissonGaussian) else 0.0
-        low = self.noise.offset - sigma**2 / gain
-        counts = ((noisy - low) / gain).round().clamp(min=0).cpu()
+        gain, low = self.noise.gain, self.noise.offset
+        counts = ((noisy - low) / gain).double().cpu()
+        # Whole counts stay what they are, rounding errors of their division included.
+        between = torch.rand(counts.shape, generator=rng) * (1 - 2 * ROUNDED) + ROUNDED
+        counts = (counts + between).floor().clamp(min=0).to(noisy.dtype)
         taken = torch.binomial(counts, torch.full_like(counts, self.alpha), generator=rng)
         whole, kept, target = (
             (gain * part).to(noisy)
