@@ -62,7 +62,7 @@ def cases(sources: Sources) -> list[Case]:
     losses = LOSSES[:1] if sources.quick else LOSSES
     networks = ["unet"] if sources.quick else ["published/unet", "bfcnn-piecewise"]
     return [
-        Case(image, network, 30, loss, moving, 80 if sources.quick else MARKS[-1], seed)
+        Case(image, network, 30, loss, moving, 20 if sources.quick else MARKS[-1], seed)
         for network in networks
         for seed, image in enumerate(images)
         for loss in losses
