@@ -7,9 +7,10 @@ Each run takes the middle 256 x 256 pixels of one image, one of four networks on
 turns, and denoises with everything left to the program: noise, loss, contrast and whether to keep
 what tuning found; but without the mean over orientations, which would hide what gains do. `kept` is
 the change of PSNR against the pre-trained network of the same contrast; `always` is that with the
-gains that were found, kept or not; `contrast` is what less contrast brought alone. Rows that are in
-the output already are not computed again: a run that was stopped goes on. Beside the output stands
-a histogram.
+gains that were found, kept or not; `contrast` is what less contrast brought alone; `found` is the
+noise that was found, `fall` that of the risk and `standard_error` its own, both as parts of the
+risk. Rows that are in the output already are not computed again: a run that was stopped goes on.
+Beside the output stands a histogram.
 """
 
 import argparse
@@ -41,7 +42,10 @@ NETWORKS = (
     "bfcnn",
 )
 SIGMAS = (10, 20, 30, 40, 50, 60, 70, 80)
-FIELDS = ["run", "image", "network", "sigma", "before", "kept", "always", "contrast"]
+FIELDS = [
+    *("run", "image", "network", "sigma", "before", "kept", "always", "contrast"),
+    *("found", "fall", "standard_error"),
+]
 
 
 def main() -> None:
@@ -66,7 +70,7 @@ def main() -> None:
         name, network = names[run % len(names)], NETWORKS[run % len(NETWORKS)]
         sigma = SIGMAS[(3 * (run // len(names)) + run // 4) % len(SIGMAS)]
         scores = measure(images[name], network, sigma, run)
-        told = [str(run), name, network, str(sigma), *(f"{score:.4f}" for score in scores)]
+        told = [str(run), name, network, str(sigma), *scores]
         rows.append(dict(zip(FIELDS, told, strict=True)))
         write_rows(arguments.output, rows, FIELDS)
     print(table(rows))
@@ -78,7 +82,7 @@ def middle(clean: Tensor, side: int) -> Tensor:
     return clean[..., top : top + side, left : left + side]
 
 
-def measure(clean: Tensor, network: str, sigma: int, seed: int) -> list[float]:
+def measure(clean: Tensor, network: str, sigma: int, seed: int) -> list[str]:
     noisy = Gaussian(sigma / 255).sample(clean, torch.Generator().manual_seed(seed))
     options = {"intensity_range": (0.0, 1.0), "seed": seed, "orientations": False}
     result = denoise(noisy[0, 0], network=network, **options)
@@ -89,11 +93,18 @@ def measure(clean: Tensor, network: str, sigma: int, seed: int) -> list[float]:
             noisy[0, 0], network=network, noise=found.noise, intensity_range=(0.0, 1.0), tune=False
         ).image
     scores = [of(image, clean) for image in (plain, result.pretrained, result.image)]
-    return [
+    risk = found.risk
+    numbers = [
         scores[1],
         scores[2] - scores[1],
         of(with_all_gains(result, network, noisy), clean) - scores[1],
         scores[1] - scores[0],
+    ]
+    parts = [(risk.before - risk.after) / abs(risk.before), risk.standard_error / abs(risk.before)]
+    return [
+        *(f"{number:.4f}" for number in numbers),
+        str(found.noise),
+        *(f"{part:.5f}" for part in parts),
     ]
 
 

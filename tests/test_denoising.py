@@ -1,6 +1,7 @@
 """The whole path: units, axes, noise, objectives, and what is left alone."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from gaintuning import tuning
-from gaintuning.adaptation import find_noise
+from gaintuning.adaptation import Adaptation, find_noise, withdrawn_if_too_much
 from gaintuning.choosing import choose_objective
 from gaintuning.denoising import denoise
-from gaintuning.judging import pixel_losses
+from gaintuning.judging import Risk, pixel_losses
 from gaintuning.networks import BlindSpotNet, UNet
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.objectives import (
@@ -22,6 +23,7 @@ from gaintuning.objectives import (
     Recorrupted,
     Thinned,
 )
+from gaintuning.scaling import IntensityRange
 from gaintuning.tuning import Schedule
 
 SHORT = Schedule(steps=8, rounds=1)
@@ -343,3 +345,25 @@ def test_the_mean_of_orientations_is_taken_where_none_is_better_than_the_others(
         assert errors[1] <= errors[0] * 1.001
         told = [result.adaptations[0].error.mean_square for result in (once, turned)]
         assert told[1] <= told[0]
+
+
+def test_tuning_that_takes_details_away_is_withdrawn() -> None:
+    rng = np.random.default_rng(0)
+    stripes = 0.5 + 0.3 * np.sin(np.arange(128) * 2 * np.pi / 6)
+    clean = np.broadcast_to(stripes, (1, 1, 128, 128))
+    noisy = clean + rng.normal(0, 0.1, clean.shape)
+    scale = IntensityRange(0.0, 1.0)
+    accepted = Adaptation(scale, Gaussian(0.1), accepted=True)
+    flat = np.full_like(noisy, noisy.mean())
+
+    def judged(pretrained: np.ndarray, tuned: np.ndarray) -> Adaptation:
+        unit = torch.from_numpy(noisy)
+        return withdrawn_if_too_much(accepted, unit, pretrained, tuned, scale)
+
+    withdrawn = judged(np.array(clean), flat)
+    assert not withdrawn.accepted
+    assert withdrawn.withdrawn
+    assert "took away more than the noise" in replace(withdrawn, risk=Risk(2.0, 1.0, 0.1)).verdict
+    assert judged(np.array(clean), (clean + noisy) / 2).accepted
+    # What the pre-trained network does as well is no reason.
+    assert judged(flat, flat).accepted

@@ -56,6 +56,7 @@ class Adaptation:
     stabilized : whether the network saw shot noise made equally strong everywhere.
     objective : name of the loss that was minimised; empty if nothing was tuned.
     accepted : whether the tuned gains were kept.
+    withdrawn : whether they would have been, had they not taken away more than the noise.
     risk : what decided, before and after tuning, in squared units of the image.
     orientations : in how many of them the image was denoised, to take the mean: 1 or 8.
     residual : what was taken away to make the result, against the noise.
@@ -75,6 +76,7 @@ class Adaptation:
     stabilized: bool = False
     objective: str = ""
     accepted: bool = False
+    withdrawn: bool = False
     risk: Risk | None = None
     orientations: int = 1
     residual: Residual | None = None
@@ -99,6 +101,8 @@ class Adaptation:
         """What became of the tuning, in a sentence."""
         if self.risk is None:
             return "the pre-trained network was used as it is"
+        if self.withdrawn:
+            return "the pre-trained network was kept: the tuned one took away more than the noise"
         if not self.accepted:
             return (
                 "the pre-trained network was kept: tuning did not lower the estimated risk by more "
@@ -250,7 +254,7 @@ def with_errors(
     noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
     unsure = adaptation.estimate.standard_error if adaptation.estimate else 0.0
     before = estimate_error(pretrained, few, noise, unsure)
-    after = before.lowered_by(tuned.risk) if tuned.accepted else before
+    after = before.lowered_by(tuned.risk) if adaptation.accepted else before
     return replace(adaptation, pretrained_error=before.scaled(square), error=after.scaled(square))
 
 
@@ -296,6 +300,32 @@ def with_residual(
         torch.cat(judged_pieces(images, seed=0)) for images in (unit, torch.from_numpy(denoised))
     )
     return replace(adaptation, residual=residual_of(before, after, noise))
+
+
+def withdrawn_if_too_much(
+    adaptation: Adaptation,
+    unit: Images,
+    pretrained: NDArray[np.float64],
+    tuned: NDArray[np.float64],
+    network_sees: IntensityRange,
+) -> Adaptation:
+    """Not accepted after all, if tuning took details away that the pre-trained network leaves.
+
+    The risk would tell, but the noise that it is estimated for may not be the noise of the image.
+    """
+    before, after = (
+        with_residual(adaptation, unit, denoised, network_sees).residual
+        for denoised in (pretrained, tuned)
+    )
+    if _too_much(after) and not _too_much(before):
+        return replace(adaptation, accepted=False, withdrawn=True)
+    return adaptation
+
+
+def _too_much(residual: Residual | None) -> bool:
+    return residual is not None and (
+        residual.spread > TOO_MUCH or residual.correlation > CORRELATED
+    )
 
 
 def error_map(

@@ -201,6 +201,7 @@ def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:
                 "orientations": found.orientations,
                 "objective": found.objective or None,
                 "accepted": found.accepted,
+                "withdrawn": found.withdrawn,
                 "risk": asdict(found.risk) if found.risk else None,
                 "pretrained_error": _facts(found.pretrained_error),
                 "error": _facts(found.error),

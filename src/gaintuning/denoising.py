@@ -22,6 +22,7 @@ from gaintuning.adaptation import (
     with_errors,
     with_orientations,
     with_residual,
+    withdrawn_if_too_much,
 )
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.gains import channel_gains, frozen_copy
@@ -184,10 +185,13 @@ def denoise(
                 progress=stages[1],
             )
             adaptation = learned(adaptation, label, tuned, network_sees)
+            if tuned.accepted:
+                changed = run(tuned.network, unit, stages[2])
+                adaptation = withdrawn_if_too_much(adaptation, unit, once, changed, network_sees)
+                if adaptation.accepted:
+                    used, once = tuned.network, changed
             if adaptation.has_an_error_estimate:
                 adaptation = with_errors(adaptation, ready, tuned, few, network_sees)
-            if tuned.accepted:
-                used, once = tuned.network, run(tuned.network, unit, stages[2])
             output = once
             if orientations:
                 mean = MeanOfOrientations(fuse_for(channel_gains(used), few))
