@@ -11,6 +11,9 @@ from gaintuning.judging import Risk, pixel_losses
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.objectives import Hudson, Sure, Thinned
 
+MANY_DRAWS = 8
+"""Of an estimate whose random part is as large as that of the noise itself."""
+
 REMOVED = 0.02
 """The part of the counts that is taken out to estimate the error, which is that at fewer counts."""
 
@@ -118,7 +121,7 @@ def estimate_error(
     Of m pixels with noise of variance v, an unbiased risk estimate R has a variance of about
     (mean(2 v^2) + 4 mean(v) R) / m: the first term since nobody knows how much noise this very
     image got, the second since some of it may look like the image. What the random probe adds is
-    seen by drawing it twice. A wrong v adds to R what it is wrong by.
+    seen by drawing it several times. A wrong v adds to R what it is wrong by.
 
     Parameters
     ----------
@@ -134,13 +137,14 @@ def estimate_error(
     True
     """
     risk, draws = risk_of(noise), []
-    for draw in (2 * seed, 2 * seed + 1):
+    count = MANY_DRAWS if isinstance(risk, Hudson) else 2
+    for draw in range(count * seed, count * (seed + 1)):
         losses = pixel_losses(denoiser, noisy, risk, draw)
         draws.append(torch.cat([piece.flatten() for piece in losses]))
     means = torch.stack([pixels.mean() for pixels in draws])
     found = float(means.mean())
     variance = noise.variance(noisy).double()
     seen = (2 * variance.square().mean() + 4 * variance.mean() * max(found, 0.0)) / len(draws[0])
-    probes = (means[0] - means[1]).square() / 4
+    probes = means.var() / count
     level = (2 * level_error * variance.mean()).square()
     return ErrorEstimate(found, float((seen + probes + level).sqrt()))

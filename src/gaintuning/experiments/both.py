@@ -47,8 +47,10 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    figure = Figure((4 * len(NETWORKS), 3), layout="constrained")
-    for axes, network in zip(figure.subplots(1, len(NETWORKS)), NETWORKS, strict=True):
+    networks = list(dict.fromkeys(row["network"] for row in rows))
+    figure = Figure((4 * len(networks), 3), layout="constrained")
+    (every,) = figure.subplots(1, len(networks), squeeze=False)
+    for axes, network in zip(every, networks, strict=True):
         changes = {
             f"{group.noise}, {group.method}": found.changes
             for group in groups()

@@ -111,4 +111,5 @@ def histogram(axes: Axes, changes: dict[str, list[float]]) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("change of PSNR in dB")
     axes.set_ylabel("images")
-    axes.legend(frameon=False, fontsize="small")
+    if changes:
+        axes.legend(frameon=False, fontsize="small")
