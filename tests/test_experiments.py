@@ -75,6 +75,13 @@ def test_what_cannot_be_is_told_before_any_work(
     assert not list(tmp_path.glob("out/*.csv"))
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, error = run("fig3", "--quick", "-o", tmp_path / "file" / "folder")
+    assert code == 2
+    assert "cannot be made" in error
+
+
 def test_every_set_has_quick_images(tmp_path: Path) -> None:
     sources = quick_sources(tmp_path)
     for name in SETS:

@@ -40,7 +40,12 @@ def reproduce(
         )
     if processes < 1:
         raise ValueError(f"--processes must be at least 1, got {processes}")
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(
+            f"the folder {output} cannot be made ({error.strerror}); give another --output"
+        ) from error
     table, text, figure = (output / f"{name}.{suffix}" for suffix in ("csv", "md", "svg"))
     for place in (table, text, figure):
         check_place(place, overwrite=True)
