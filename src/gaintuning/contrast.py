@@ -14,9 +14,9 @@ from gaintuning.patches import random_crops
 SIDE = 256
 """Of the crops that are looked at, and of the square that has as many pixels as all of them."""
 
+OCTAVES = 6
 COARSE = 0.5**0.5
 FINE = 0.5**0.125
-LOWEST = 0.02
 
 
 def find_contrast(denoiser: Denoiser, noisy: Images, risk: Objective, center: float) -> float:
@@ -42,22 +42,27 @@ def find_contrast(denoiser: Denoiser, noisy: Images, risk: Objective, center: fl
     count = min(SIDE**2, noisy[:, 0].numel()) // side**2
     part = random_crops(noisy, side, count, Generator().manual_seed(0))
 
-    def losses(contrast: float) -> Losses:
-        return pixel_losses(with_contrast(denoiser, contrast, center), part, risk, seed=0)
+    def losses(contrast: float, images: Images = part) -> Losses:
+        return pixel_losses(with_contrast(denoiser, contrast, center), images, risk, seed=0)
 
-    best, at_best = 1.0, losses(1.0)
-    while best * COARSE > LOWEST:
-        at_next = losses(best * COARSE)
-        fall = compare(at_best, at_next)
-        if fall.before - fall.after < 2 * fall.standard_error:
-            break
-        best, at_best = best * COARSE, at_next
-    if best == 1:
+    # Far from what it knows, a network gets worse on the way to its range. A quarter of the pixels
+    # tells in which octave that is.
+    quarter = part[..., : side // 2, : side // 2]
+    octave = min(
+        (0.5**power for power in range(OCTAVES)), key=lambda each: mean_loss(losses(each, quarter))
+    )
+    as_it_is = losses(1.0)
+    coarse = [contrast for contrast in (octave / COARSE, octave, octave * COARSE) if contrast < 1]
+    tried = {contrast: losses(contrast) for contrast in coarse}
+    best = min(tried, key=lambda contrast: mean_loss(tried[contrast]))
+    fall = compare(as_it_is, tried[best])
+    rounding = 1e-6 * abs(fall.before)
+    if fall.before - fall.after <= max(2 * fall.standard_error, rounding):
         return 1.0
     # Whether it is needed at all must be sure; how much of it is best need not be.
     near = [best * FINE**power for power in (-3, -2, -1, 1, 2, 3)]
     risks = {contrast: mean_loss(losses(contrast)) for contrast in near}
-    risks[best] = mean_loss(at_best)
+    risks[best] = mean_loss(tried[best])
     return min(risks, key=risks.__getitem__)
 
 

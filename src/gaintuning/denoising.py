@@ -30,6 +30,7 @@ from gaintuning.layout import lay_out_network
 from gaintuning.noise import Noise
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.planes import join_planes, split_planes
+from gaintuning.randomness import generator
 from gaintuning.scaling import IntensityRange, spread
 from gaintuning.tiles import run_in_tiles
 from gaintuning.tuning import Schedule, fuse_for
@@ -139,7 +140,7 @@ def denoise(
     together = image_channels(pretrained, channels.shape[2])
     number = next(pretrained.parameters()).dtype
     schedule = schedule or Schedule()
-    rng = torch.Generator().manual_seed(seed)
+    rng = generator(seed)
     blind = check_blind(pretrained, together)
     found = []
     for index, planes in enumerate(channels):

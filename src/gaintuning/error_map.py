@@ -4,13 +4,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from torch import Generator, nn
+from torch import nn
 
 from gaintuning._types import Images
 from gaintuning.divergence import random_signs
 from gaintuning.gains import channel_gains
 from gaintuning.judging import JUDGED
 from gaintuning.noise import Noise
+from gaintuning.randomness import generator
 from gaintuning.tiles import run_in_tiles
 from gaintuning.trust import ErrorEstimate
 from gaintuning.tuning import fuse_for
@@ -70,7 +71,7 @@ def expected_error(
     like = next(network.parameters())
     fast = fuse_for(channel_gains(network), noisy[:1].to(like))
     probes = int(np.clip(JUDGED // noisy[0, 0].numel(), 1, MOST_PROBES))
-    rng = Generator().manual_seed(0)
+    rng = generator(0)
     square = np.zeros(denoised.shape, np.float32)
     for index, image in enumerate(noisy.to(like.dtype).split(1)):
         image = image.to(like.device)

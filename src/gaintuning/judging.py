@@ -10,6 +10,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from gaintuning._types import Denoiser, Images, Objective
 from gaintuning.layout import lay_out_images
 from gaintuning.patches import random_crops
+from gaintuning.randomness import generator
 
 Losses: TypeAlias = list[Tensor]
 """The loss of each pixel, piece by piece of the images."""
@@ -41,7 +42,7 @@ def pixel_losses(
     denoiser: Denoiser, noisy: Images, objective: Objective, seed: int, draws: int = 1
 ) -> Losses:
     """The objective pixel by pixel, on `judged_pieces`; the mean over draws of probes or masks."""
-    rng = Generator().manual_seed(seed)
+    rng = generator(seed)
     found = []
     for piece in judged_pieces(noisy, seed):
         images = lay_out_images(piece)

@@ -26,6 +26,7 @@ from gaintuning.gains import all_parameters, channel_gains, last_layers
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.objectives import NoiseResampling
+from gaintuning.randomness import generator
 from gaintuning.stabilizing import Stabilized
 from gaintuning.trust import risk_of
 from gaintuning.tuning import Parameters, fuse_for, tune
@@ -55,7 +56,7 @@ class Task:
 
     @property
     def rng(self) -> Generator:
-        return Generator().manual_seed(self.seed)
+        return generator(self.seed)
 
     @property
     def sigma(self) -> float:

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from gaintuning._types import Denoiser, Images
 from gaintuning.divergence import denoise_with_divergence
 from gaintuning.layout import lay_out_images
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.noise_guess import guess_sigma
+from gaintuning.randomness import generator
 from gaintuning.scaling import find_range, spread
 from gaintuning.variance_line import Array, Blocks, Fitted, fit_lines, simplest_model
 
@@ -183,7 +184,7 @@ def _blocks(denoiser: Denoiser, unit: Images, cut_off: Images, side: int) -> Blo
     """The smoother half of the blocks of which little is cut off."""
     if unit.numel() < MANY_BLOCKS * side**2:
         side = 8
-    rng = Generator().manual_seed(0)
+    rng = generator(0)
     parameters = list(denoiser.parameters()) if isinstance(denoiser, torch.nn.Module) else [unit]
     sums: list[list[Array]] = [[], [], [], []]
     for image, ends in zip(unit.split(1), cut_off.split(1), strict=True):

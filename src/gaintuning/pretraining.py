@@ -19,6 +19,7 @@ from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.metrics import psnr
 from gaintuning.outputs import whole_file
 from gaintuning.patches import random_crops, random_orientations
+from gaintuning.randomness import generator
 from gaintuning.recipes import Precision, Recipe
 from gaintuning.training_log import Entry, write_log
 from gaintuning.validate import find_device
@@ -104,7 +105,7 @@ def pretrain(
         run.resume(checkpoint)
     start = perf_counter() - run.seconds
     for step in range(run.step, recipe.steps):
-        rng = _generator(recipe.seed, step, fabric.global_rank)
+        rng = generator(recipe.seed, step, fabric.global_rank)
         batch = max(1, recipe.batch // fabric.world_size)
         run.train_on(*training_pair(training, recipe, batch, rng))
         if progress:
@@ -265,7 +266,7 @@ def validation_psnr(
     for level in LEVELS:
         scores = []
         for index, clean in enumerate(images):
-            noise = torch.randn(clean.shape, generator=_generator(level, index))
+            noise = torch.randn(clean.shape, generator=generator(level, index))
             noisy = (clean + level / 255 * noise).to(device)
             denoised = network(noisy[None])[0].float().clamp(0, 1).cpu()
             scores.append(psnr(denoised, clean, data_range=1.0))
@@ -279,8 +280,3 @@ def fingerprint(tensors: Iterable[Tensor]) -> str:
     for tensor in tensors:
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _generator(*words: int) -> Generator:
-    seed = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
-    return Generator().manual_seed(int(seed >> np.uint64(1)))
