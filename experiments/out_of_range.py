@@ -14,11 +14,12 @@ import statistics
 from pathlib import Path
 
 import torch
-from set12 import NETWORKS, read_images, read_rows, score, write_rows
+from set12 import NETWORKS, read_images, read_rows, write_rows
 from torch import Tensor, nn
 
 from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.denoising import denoise
+from gaintuning.evaluation import score
 from gaintuning.gains import channel_gains
 from gaintuning.layout import lay_out_network
 from gaintuning.metrics import psnr

@@ -18,9 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from gaintuning.choosing import choose_objective
-from gaintuning.denoising import run
+from gaintuning.evaluation import score
 from gaintuning.files import read_image
-from gaintuning.metrics import psnr
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
 from gaintuning.tuning import Schedule, tune
@@ -99,11 +98,6 @@ def measure(
         "accepted": str(accepted),
         "seconds": f"{perf_counter() - start:.1f}",
     }
-
-
-def score(network: nn.Module, noisy: Tensor, clean: Tensor) -> float:
-    denoised = torch.from_numpy(run(network, noisy)).clamp(0, 1)
-    return psnr(denoised, clean, data_range=1.0)
 
 
 def read_images(folder: Path, quick: bool) -> dict[str, Tensor]:

@@ -31,14 +31,8 @@ Array: TypeAlias = NDArray[np.generic]
 MUCH_CLIPPED = 0.05
 """With this part of the pixels cut off, what a risk estimate says is no longer the error."""
 
-TOO_MUCH, TOO_LITTLE = 1.08, 0.5
-"""Beyond these, the root mean square of what was taken away is not that of the noise."""
-
 CROP, CROPS = 128, 4
 """Side and number of the crops of which the mean of all orientations is judged."""
-
-CORRELATED = 0.1
-"""Above this, neighbouring pixels of what was taken away go together more than noise does."""
 
 
 @dataclass(frozen=True)
@@ -148,17 +142,17 @@ class Adaptation:
             return ()
         found = []
         taken = f"what was taken away is {self.residual.spread:.2f} times as strong as the noise"
-        if self.residual.spread > TOO_MUCH:
+        if self.residual.is_too_much:
             found.append(
                 f"{taken}: either details of the image went with it, or there is more noise than "
                 "that"
             )
-        if self.residual.spread < TOO_LITTLE:
+        if self.residual.is_too_little:
             found.append(
                 f"{taken}: most of the noise may still be there, as where it is not independent "
                 "from pixel to pixel, or its level may be another"
             )
-        if self.residual.correlation > CORRELATED:
+        if self.residual.is_correlated:
             found.append(
                 f"neighbouring pixels of what was taken away correlate by "
                 f"{self.residual.correlation:.2f}, which independent noise does not: it may hold "
@@ -295,11 +289,20 @@ def with_residual(
     network_sees: IntensityRange,
 ) -> Adaptation:
     """With what was taken away from the image, or from parts of a large one."""
+    return replace(adaptation, residual=_residual(adaptation, unit, denoised, network_sees))
+
+
+def _residual(
+    adaptation: Adaptation,
+    unit: Images,
+    denoised: NDArray[np.float64],
+    network_sees: IntensityRange,
+) -> Residual:
     noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
     before, after = (
         torch.cat(judged_pieces(images, seed=0)) for images in (unit, torch.from_numpy(denoised))
     )
-    return replace(adaptation, residual=residual_of(before, after, noise))
+    return residual_of(before, after, noise)
 
 
 def withdrawn_if_too_much(
@@ -314,18 +317,11 @@ def withdrawn_if_too_much(
     The risk would tell, but the noise that it is estimated for may not be the noise of the image.
     """
     before, after = (
-        with_residual(adaptation, unit, denoised, network_sees).residual
-        for denoised in (pretrained, tuned)
+        _residual(adaptation, unit, denoised, network_sees) for denoised in (pretrained, tuned)
     )
-    if _too_much(after) and not _too_much(before):
+    if after.holds_details and not before.holds_details:
         return replace(adaptation, accepted=False, withdrawn=True)
     return adaptation
-
-
-def _too_much(residual: Residual | None) -> bool:
-    return residual is not None and (
-        residual.spread > TOO_MUCH or residual.correlation > CORRELATED
-    )
 
 
 def error_map(

@@ -7,15 +7,16 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from torch import Generator
+from torch import Generator, nn
 
 from gaintuning._types import Images
+from gaintuning.denoising import run
 from gaintuning.files import read_image
 from gaintuning.methods import METHODS, OF_A_NETWORK, Task, parse_method
 from gaintuning.metrics import psnr, ssim
 from gaintuning.noise import parse_noise
 from gaintuning.scaling import IntensityRange, find_range
-from gaintuning.tables import Kind, Row
+from gaintuning.tables import Kind, Row, markdown
 from gaintuning.trust import residual_of
 
 
@@ -101,6 +102,17 @@ def clean_image(path: Path) -> Images:
     return _read(path)[0]
 
 
+def score(network: nn.Module, noisy: Images, clean: Images) -> float:
+    """PSNR in dB of what a network makes of a noisy image, cut off at 0 and 1.
+
+    Parameters
+    ----------
+    noisy, clean : (1, 1, h, w), in about [0, 1].
+    """
+    denoised = torch.from_numpy(run(network, noisy)).clamp(0, 1)
+    return psnr(denoised, clean, data_range=1.0)
+
+
 def _read(path: Path) -> tuple[Images, IntensityRange]:
     pixels = read_image(path).pixels
     if pixels.ndim != 2:
@@ -145,21 +157,19 @@ def all_cases(
 
 def summary(rows: Iterable[Row]) -> str:
     """Means over the images, as Markdown."""
-    lines = [
-        "| noise | method | network | images | PSNR | SSIM | residual | s | failed |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["noise"], row["method"], row["network"]), []).append(row)
+    lines = []
     for names, group in groups.items():
         means = [
             _mean(group, *column)
             for column in (("psnr", 2), ("ssim", 4), ("residual_spread", 2), ("seconds", 1))
         ]
         failed = sum(bool(row["error"]) for row in group)
-        lines.append("| " + " | ".join([*names, str(len(group)), *means, str(failed)]) + " |")
-    return "\n".join(lines)
+        lines.append([*names, str(len(group)), *means, str(failed)])
+    header = ["noise", "method", "network", "images", "PSNR", "SSIM", "residual", "s", "failed"]
+    return markdown(header, lines)
 
 
 def _mean(rows: Iterable[Row], name: str, digits: int) -> str:

@@ -103,11 +103,23 @@ def tuned_by(
 
     SURE takes noise that is not Gaussian for Gaussian noise as strong.
     """
-    network = task.load()
     noise = Gaussian(task.sigma) if objective == "sure" else task.noise
+    tuned = tune_by(objective, task.load(), task.noisy, noise, parameters=parameters, rng=task.rng)
+    return torch.from_numpy(run(tuned, task.noisy))
+
+
+def tune_by(
+    objective: ObjectiveName,
+    network: nn.Module,
+    noisy: Images,
+    noise: Noise,
+    *,
+    parameters: Parameters = channel_gains,
+    rng: Generator,
+) -> nn.Module:
+    """The network tuned to noisy images by a loss, or as it was where that did not help."""
     _, loss, judge = choose_objective(objective, network, noise, blind=False)
-    tuned = tune(network, task.noisy, loss, judge=judge, parameters=parameters, rng=task.rng)
-    return torch.from_numpy(run(tuned.network, task.noisy))
+    return tune(network, noisy, loss, judge=judge, parameters=parameters, rng=rng).network
 
 
 def plainly_tuned(task: Task, parameters: Parameters) -> Images:

@@ -76,6 +76,11 @@ class Poisson:
         if not -float("inf") < self.offset < float("inf"):
             raise ValueError(f"the noise's offset must be a number, got {self.offset}")
 
+    @property
+    def sigma(self) -> float:
+        """There is no read noise."""
+        return 0.0
+
     def sample(self, clean: Tensor, rng: Generator) -> Tensor:
         counts = ((clean - self.offset) / self.gain).clamp(min=0).cpu()
         return self.offset + self.gain * torch.poisson(counts, generator=rng).to(clean)

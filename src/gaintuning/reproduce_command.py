@@ -6,14 +6,13 @@ from pathlib import Path
 from matplotlib import style
 
 from gaintuning.experiments import registry
-from gaintuning.experiments.changes import markdown
 from gaintuning.experiments.experiment import Sources
 from gaintuning.experiments.page import page
 from gaintuning.experiments.quick import quick_sources
 from gaintuning.figures import CHART
 from gaintuning.outputs import check_place, whole_file
 from gaintuning.progress import progress_bars
-from gaintuning.tables import fill, read_table
+from gaintuning.tables import fill, markdown, read_table
 
 
 def list_experiments() -> None:

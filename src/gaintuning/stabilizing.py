@@ -49,8 +49,7 @@ class Stabilized(nn.Module):
         super().__init__()
         self.network = network
         self.gain, self.offset = noise.gain, noise.offset
-        sigma = noise.sigma if isinstance(noise, PoissonGaussian) else 0.0
-        self.read = (sigma / noise.gain) ** 2
+        self.read = (noise.sigma / noise.gain) ** 2
         low, high = self.stabilize(torch.tensor([0.0, 1.0])).tolist()
         self.low, self.width = low, max(high - low, 1 / STRONGEST)
 

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
+from shutil import which
 from subprocess import run
 from time import perf_counter
 from typing import Any, Generic, TypeVar
@@ -99,6 +100,20 @@ def write_table(table: Path, kind: Kind[Any, Any], rows: Iterable[Row]) -> None:
         file.write(text.getvalue().encode())
 
 
+def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table of words.
+
+    Examples
+    --------
+    >>> print(markdown(["a", "b"], [["1", "2"]]))
+    | a | b |
+    | --- | --- |
+    | 1 | 2 |
+    """
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+
+
 def _measured(
     cases: Sequence[CaseT], measure: Callable[[CaseT], ScoreT], processes: int
 ) -> Iterator[tuple[CaseT, ScoreT | None, str, float]]:
@@ -127,11 +142,11 @@ def _attempt(measure: Callable[[CaseT], ScoreT], case: CaseT) -> tuple[ScoreT | 
 
 def _version() -> str:
     """With the commit, where the package lies in its repository."""
-    root = Path(__file__).parents[2]
+    root, git = Path(__file__).parents[2], which("git")
     found = [version("gaintuning")]
-    if (root / ".git").exists():
+    if git and (root / ".git").exists():
         asked = run(
-            ["git", "-C", root, "describe", "--always", "--dirty"], capture_output=True, text=True
+            [git, "-C", root, "describe", "--always", "--dirty"], capture_output=True, text=True
         )
         found.append(asked.stdout.strip())
     return "+".join(filter(None, found))

@@ -14,6 +14,12 @@ from gaintuning.objectives import Hudson, Sure, Thinned
 MANY_DRAWS = 8
 """Of an estimate whose random part is as large as that of the noise itself."""
 
+TOO_MUCH, TOO_LITTLE = 1.08, 0.5
+"""Beyond these, the root mean square of what was taken away is not that of the noise."""
+
+CORRELATED = 0.1
+"""Above this, neighbouring pixels of what was taken away go together more than noise does."""
+
 REMOVED = 0.02
 """The part of the counts that is taken out to estimate the error, which is that at fewer counts."""
 
@@ -72,6 +78,23 @@ class Residual:
 
     spread: float
     correlation: float
+
+    @property
+    def is_too_much(self) -> bool:
+        return self.spread > TOO_MUCH
+
+    @property
+    def is_too_little(self) -> bool:
+        return self.spread < TOO_LITTLE
+
+    @property
+    def is_correlated(self) -> bool:
+        return self.correlation > CORRELATED
+
+    @property
+    def holds_details(self) -> bool:
+        """Whether more than noise was taken away."""
+        return self.is_too_much or self.is_correlated
 
 
 def residual_of(noisy: Tensor, denoised: Tensor, noise: Noise) -> Residual:

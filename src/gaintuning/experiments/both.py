@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gaintuning.evaluation import Case
-from gaintuning.experiments.changes import Group, change_table, histogram
+from gaintuning.experiments.changes import Group, change_table, histogram, panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources, comparison
 from gaintuning.tables import Row
 
@@ -17,7 +17,7 @@ METHODS = ("sure", "gaintuning")
 def cases(sources: Sources) -> list[Case]:
     networks = NETWORKS[:1] if sources.quick else NETWORKS
     sigmas = SIGMAS[:1] if sources.quick else SIGMAS
-    images = sources.images("set12")[: 1 if sources.quick else None]
+    images = sources.images("set12")
     ways = [(network, method) for network in networks for method in ("pretrained", *METHODS)]
     return comparison(images, [f"gaussian:{sigma}" for sigma in sigmas], ways)
 
@@ -48,8 +48,7 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     networks = list(dict.fromkeys(row["network"] for row in rows))
-    figure = Figure((4 * len(networks), 3), layout="constrained")
-    (every,) = figure.subplots(1, len(networks), squeeze=False)
+    figure, every = panels(networks)
     for axes, network in zip(every, networks, strict=True):
         changes = {
             f"{group.noise}, {group.method}": found.changes
@@ -57,7 +56,6 @@ def draw(rows: Sequence[Row]) -> Figure:
             if group.network == network and (found := group.of(rows))
         }
         histogram(axes, changes)
-        axes.set_title(network, fontsize="medium")
     return figure
 
 

@@ -6,17 +6,18 @@ from statistics import fmean
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from gaintuning.tables import Row
+from gaintuning.tables import Row, markdown
 
 
-def scores(rows: Iterable[Row], column: str = "psnr", **wanted: str) -> dict[str, float]:
-    """A score by image, of the rows that have what is wanted; `images` is the name of a set."""
+def scores(rows: Iterable[Row], **wanted: str) -> dict[str, float]:
+    """PSNR by image, of the rows that have what is wanted; `images` is the name of a set."""
     images = wanted.pop("images", "")
     return {
-        row["image"]: float(row[column])
+        row["image"]: float(row["psnr"])
         for row in rows
-        if row[column]
+        if row["psnr"]
         and row["image"].startswith(images)
         and all(row[name] == value for name, value in wanted.items())
     }
@@ -24,48 +25,36 @@ def scores(rows: Iterable[Row], column: str = "psnr", **wanted: str) -> dict[str
 
 @dataclass(frozen=True)
 class Change:
-    """PSNR before and after, and what came between them, over the images that have both."""
+    """Mean PSNR before and after, and what came between them image by image."""
 
-    count: int
     before: float
     after: float
-    worst: float
-    best: float
     changes: list[float]
+
+    @property
+    def count(self) -> int:
+        return len(self.changes)
 
     @property
     def mean(self) -> float:
         return self.after - self.before
 
+    @property
+    def worst(self) -> float:
+        return min(self.changes)
+
+    @property
+    def best(self) -> float:
+        return max(self.changes)
+
 
 def change(before: dict[str, float], after: dict[str, float]) -> Change | None:
-    """None where no image has both."""
+    """Over the images that have both; None where there is none."""
     both = [image for image in before if image in after]
     if not both:
         return None
-    changes = [after[image] - before[image] for image in both]
-    return Change(
-        len(both),
-        fmean(before[image] for image in both),
-        fmean(after[image] for image in both),
-        min(changes),
-        max(changes),
-        changes,
-    )
-
-
-def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table.
-
-    Examples
-    --------
-    >>> print(markdown(["a", "b"], [["1", "2"]]))
-    | a | b |
-    | --- | --- |
-    | 1 | 2 |
-    """
-    rows = [header, ["---"] * len(header), *lines]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    mean_before, mean_after = (fmean(each[image] for image in both) for each in (before, after))
+    return Change(mean_before, mean_after, [after[image] - before[image] for image in both])
 
 
 @dataclass(frozen=True)
@@ -100,6 +89,15 @@ def change_table(rows: Sequence[Row], groups: Iterable[Group]) -> str:
             )
     header = ["images", "noise", "network", "method", "count"]
     return markdown([*header, "pre-trained", "after", "mean", "worst", "best"], lines)
+
+
+def panels(titles: Sequence[str], width: float = 4) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each title, side by side; widths in inches."""
+    figure = Figure((width * len(titles), 3.2), layout="constrained")
+    (every,) = figure.subplots(1, len(titles), squeeze=False)
+    for axes, title in zip(every, titles, strict=True):
+        axes.set_title(title, fontsize="medium")
+    return figure, list(every)
 
 
 def histogram(axes: Axes, changes: dict[str, list[float]]) -> None:

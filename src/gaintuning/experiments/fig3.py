@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gaintuning.evaluation import Case
-from gaintuning.experiments.changes import Group, change_table, histogram
+from gaintuning.experiments.changes import Group, change_table, histogram, panels
 from gaintuning.experiments.experiment import (
     Check,
     Experiment,
@@ -71,15 +71,14 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     networks = list(dict.fromkeys(row["network"] for row in rows))
-    figure = Figure((9, 3.2), layout="constrained")
-    for axes, images in zip(figure.subplots(1, len(SETS)), SETS, strict=True):
+    figure, every = panels([f"{images}, sigma 30" for images in SETS], width=4.5)
+    for axes, images in zip(every, SETS, strict=True):
         changes = {
             network: found.changes
             for network in networks
             if (found := Group(images, "gaussian:30", network, "sure").of(rows))
         }
         histogram(axes, changes)
-        axes.set_title(f"{images}, sigma 30", fontsize="medium")
     return figure
 
 

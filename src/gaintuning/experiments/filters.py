@@ -16,14 +16,12 @@ from torch.nn.functional import pad
 
 from gaintuning import zoo
 from gaintuning.analysis import equivalent_filter
-from gaintuning.choosing import choose_objective
 from gaintuning.evaluation import clean_image
-from gaintuning.experiments.changes import markdown
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.layout import lay_out_network
+from gaintuning.methods import tune_by
 from gaintuning.noise import Gaussian
-from gaintuning.tables import Kind, Row
-from gaintuning.tuning import tune
+from gaintuning.tables import Kind, Row, markdown
 
 SIDE = 41
 """Of the part of a filter that is kept, around its pixel."""
@@ -65,7 +63,7 @@ class Filters:
 
 
 def cases(sources: Sources) -> list[Case]:
-    images = sources.images("set12")[: 1 if sources.quick else 7]
+    images = sources.images("set12", 7)
     network = "bfcnn-piecewise"
     return [Case(image, network, 30, PIXELS, seed) for seed, image in enumerate(images)]
 
@@ -75,8 +73,7 @@ def measure(case: Case, folder: Path) -> Filters:
     network = lay_out_network(zoo.load(case.network)[0])
     clean = clean_image(folder / case.image)
     noisy = noise.sample(clean, rng)
-    _, loss, judge = choose_objective("sure", network, noise, blind=False)
-    tuned = tune(network, noisy, loss, judge=judge, rng=rng).network
+    tuned = tune_by("sure", network, noisy, noise, rng=rng)
     places = detailed_places(clean[0, 0].numpy(), case.pixels)
     before, after = (
         np.stack([around(each, noisy, *place) for place in places]) for each in (network, tuned)

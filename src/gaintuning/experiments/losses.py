@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gaintuning.evaluation import Case
-from gaintuning.experiments.changes import Group, change_table
+from gaintuning.experiments.changes import Group, change_table, panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources, comparison
 from gaintuning.tables import Row
 
@@ -19,7 +19,7 @@ def cases(sources: Sources) -> list[Case]:
     losses = OF_THE_PAPER if sources.quick else LOSSES
     network = sources.network("dncnn" if sources.quick else "unet")
     ways = [(network, method) for method in ("pretrained", *losses)]
-    images = sources.images("set12")[: 1 if sources.quick else None]
+    images = sources.images("set12")
     return comparison(images, [f"gaussian:{sigma}" for sigma in sigmas], ways)
 
 
@@ -59,14 +59,12 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     levels = groups(rows)
-    figure = Figure((4 * len(levels), 3), layout="constrained")
-    (every,) = figure.subplots(1, len(levels), squeeze=False)
-    for axes, (sigma, level) in zip(every, levels.items(), strict=True):
+    figure, every = panels([f"sigma {sigma}" for sigma in levels])
+    for axes, level in zip(every, levels.values(), strict=True):
         found = {group.method: each for group in level if (each := group.of(rows))}
         axes.boxplot([each.changes for each in found.values()], tick_labels=list(found))
         axes.axhline(0, color="black", linewidth=0.8)
         axes.tick_params("x", rotation=30)
-        axes.set_title(f"sigma {sigma}", fontsize="medium")
         axes.set_ylabel("change of PSNR in dB")
     return figure
 

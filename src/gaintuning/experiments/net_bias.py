@@ -9,15 +9,14 @@ import torch
 from matplotlib.figure import Figure
 
 from gaintuning import analysis, zoo
-from gaintuning.choosing import choose_objective
 from gaintuning.evaluation import clean_image
-from gaintuning.experiments.changes import markdown
+from gaintuning.experiments.changes import panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.layout import lay_out_network
+from gaintuning.methods import tune_by
 from gaintuning.noise import Gaussian
 from gaintuning.patches import random_crops
-from gaintuning.tables import Kind, Row
-from gaintuning.tuning import tune
+from gaintuning.tables import Kind, Row, markdown
 
 SIGMAS = (10, 30, 50, 70, 80, 100)
 TRAINED_UP_TO = 55
@@ -46,7 +45,7 @@ class Constant:
 
 
 def cases(sources: Sources) -> list[Case]:
-    images = sources.images("set12")[: 1 if sources.quick else 3]
+    images = sources.images("set12", 3)
     sigmas = SIGMAS[1::3] if sources.quick else SIGMAS
     networks = ("dncnn",) if sources.quick else ("dncnn", "unet")
     return [
@@ -62,8 +61,7 @@ def measure(case: Case, folder: Path) -> Constant:
     network = lay_out_network(zoo.load(case.network)[0])
     clean = clean_image(folder / case.image)
     noisy = noise.sample(clean, rng)
-    _, loss, judge = choose_objective("sure", network, noise, blind=False)
-    tuned = tune(network, noisy, loss, judge=judge, rng=rng).network
+    tuned = tune_by("sure", network, noisy, noise, rng=rng)
     part, true = (
         random_crops(each, SIDE, 1, torch.Generator().manual_seed(case.seed))
         for each in (noisy, clean)
@@ -119,14 +117,12 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 def draw(rows: Sequence[Row]) -> Figure:
     found = means(rows)
     networks = list(dict.fromkeys(network for network, _ in found))
-    figure = Figure((4.5 * len(networks), 3), layout="constrained")
-    (every,) = figure.subplots(1, len(networks), squeeze=False)
+    figure, every = panels(networks)
     for axes, network in zip(every, networks, strict=True):
         sigmas = [sigma for name, sigma in found if name == network]
         for index, label in enumerate(("pre-trained", "tuned")):
             axes.plot(sigmas, [found[network, sigma][index] for sigma in sigmas], "o-", label=label)
         axes.axvline(TRAINED_UP_TO, color="gray", linewidth=0.8, linestyle="dotted")
-        axes.set_title(network, fontsize="medium")
         axes.set_xlabel("sigma")
         axes.set_ylabel("constant term in gray levels")
         axes.legend(frameon=False)

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from gaintuning.experiments.changes import markdown
 from gaintuning.experiments.experiment import Experiment
-from gaintuning.tables import Row
+from gaintuning.tables import Row, markdown
 
 
 def page(name: str, experiment: Experiment, rows: Sequence[Row], *, quick: bool) -> str:

@@ -13,18 +13,16 @@ from torch import nn
 from gaintuning import zoo
 from gaintuning._types import Objective
 from gaintuning.baselines.fine_tuning import fine_tune
-from gaintuning.choosing import choose_objective
-from gaintuning.denoising import run
-from gaintuning.evaluation import clean_image
-from gaintuning.experiments.changes import markdown
+from gaintuning.evaluation import clean_image, score
+from gaintuning.experiments.changes import panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.gains import all_parameters, channel_gains, last_layers
 from gaintuning.layout import lay_out_network
-from gaintuning.metrics import psnr
+from gaintuning.methods import tune_by
 from gaintuning.noise import Gaussian
 from gaintuning.objectives import BlindSpot, NoiseResampling, Sure
-from gaintuning.tables import Kind, Row
-from gaintuning.tuning import Parameters, tune
+from gaintuning.tables import Kind, Row, markdown
+from gaintuning.tuning import Parameters
 
 MOVING: dict[str, Parameters] = {
     "gains": channel_gains,
@@ -58,7 +56,7 @@ class Curve:
 
 
 def cases(sources: Sources) -> list[Case]:
-    images = sources.images("set12")[: 1 if sources.quick else 7]
+    images = sources.images("set12", 7)
     losses = LOSSES[:1] if sources.quick else LOSSES
     networks = ["unet"] if sources.quick else ["published/unet", "bfcnn-piecewise"]
     return [
@@ -79,14 +77,12 @@ def measure(case: Case, folder: Path) -> Curve:
 
     def mark(step: int, now: nn.Module) -> None:
         if step in MARKS:
-            denoised = torch.from_numpy(run(now, noisy)).clamp(0, 1)
-            points.append(f"{step}:{psnr(denoised, clean, data_range=1.0):.3f}")
+            points.append(f"{step}:{score(now, noisy, clean):.3f}")
 
     mark(0, network)
     if case.moving == STOPPED:
-        _, loss, judge = choose_objective(case.loss, network, noise, blind=False)
-        tuned = tune(network, noisy, loss, judge=judge, parameters=all_parameters, rng=rng)
-        mark(MARKS[-1], tuned.network)
+        tuned = tune_by("sure", network, noisy, noise, parameters=all_parameters, rng=rng)
+        mark(MARKS[-1], tuned)
     else:
         fine_tune(
             network,
@@ -162,17 +158,15 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     curves = mean_curves(rows)
-    panels = list(dict.fromkeys((network, loss) for network, loss, _ in curves))
-    figure = Figure((4 * len(panels), 3), layout="constrained")
-    (every,) = figure.subplots(1, len(panels), squeeze=False)
-    for axes, (network, loss) in zip(every, panels, strict=True):
+    shown = list(dict.fromkeys((network, loss) for network, loss, _ in curves))
+    figure, every = panels([f"{network}, {loss}" for network, loss in shown])
+    for axes, (network, loss) in zip(every, shown, strict=True):
         for moving in (*MOVING, STOPPED):
             curve = curves.get((network, loss, moving))
             if curve and moving == STOPPED:
                 axes.axhline(curve[max(curve)], linestyle="dashed", color="gray", label=moving)
             elif curve:
                 axes.plot(list(curve), list(curve.values()), "o-", label=moving)
-        axes.set_title(f"{network}, {loss}", fontsize="medium")
         axes.set_xlabel("steps")
         axes.set_ylabel("change of PSNR in dB")
         axes.legend(frameon=False, fontsize="small")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gaintuning.evaluation import Case
-from gaintuning.experiments.changes import Group, change_table, scores
+from gaintuning.experiments.changes import Group, change_table, panels, scores
 from gaintuning.experiments.experiment import Check, Experiment, Sources, comparison
 from gaintuning.tables import Row
 
@@ -21,7 +21,7 @@ def noise(peak: int) -> str:
 def cases(sources: Sources) -> list[Case]:
     peaks = PEAKS[:1] if sources.quick else PEAKS
     network = sources.network("unet" if sources.quick else "dncnn")
-    images = sources.images("set12")[: 1 if sources.quick else None]
+    images = sources.images("set12")
     ways = [(network, method) for method in ("pretrained", *METHODS)]
     return comparison(images, [noise(peak) for peak in peaks], ways)
 
@@ -58,8 +58,7 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     peaks = [peak for peak in PEAKS if any(row["noise"] == noise(peak) for row in rows)]
-    figure = Figure((3.6 * len(peaks), 3.2), layout="constrained")
-    (every,) = figure.subplots(1, len(peaks), squeeze=False)
+    figure, every = panels([f"{peak} counts at the brightest" for peak in peaks], width=3.6)
     for axes, peak in zip(every, peaks, strict=True):
         values = {
             method: list(scores(rows, noise=noise(peak), method=method).values())
@@ -68,7 +67,6 @@ def draw(rows: Sequence[Row]) -> Figure:
         some = {method: each for method, each in values.items() if each}
         axes.boxplot(list(some.values()), tick_labels=list(some))
         axes.tick_params("x", rotation=40)
-        axes.set_title(f"{peak} counts at the brightest", fontsize="medium")
         axes.set_ylabel("PSNR in dB")
     return figure
 

@@ -10,16 +10,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gaintuning import zoo
-from gaintuning.choosing import choose_objective
-from gaintuning.denoising import run
-from gaintuning.evaluation import clean_image
-from gaintuning.experiments.changes import markdown
+from gaintuning.evaluation import clean_image, score
+from gaintuning.experiments.changes import panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.layout import lay_out_network
-from gaintuning.metrics import psnr
+from gaintuning.methods import tune_by
 from gaintuning.noise import Gaussian
-from gaintuning.tables import Kind, Row
-from gaintuning.tuning import tune
+from gaintuning.tables import Kind, Row, markdown
 
 KINDS = {
     "itself": "the half that was tuned on",
@@ -69,15 +66,10 @@ def measure(case: Transfer, folder: Path) -> Changes:
     other_image = clean_image(folder / case.other).tensor_split(2, -1)[0]
     rng = torch.Generator().manual_seed(case.seed)
     noisy = [noise.sample(clean, rng) for clean in (half, other_half, other_image)]
-    _, loss, judge = choose_objective("sure", network, noise, blind=False)
-    tuned = tune(network, noisy[0], loss, judge=judge, rng=rng).network
+    tuned = tune_by("sure", network, noisy[0], noise, rng=rng)
 
     def change(clean: Tensor, noisy: Tensor) -> float:
-        before, after = (
-            psnr(torch.from_numpy(run(each, noisy)).clamp(0, 1), clean, data_range=1.0)
-            for each in (network, tuned)
-        )
-        return after - before
+        return score(tuned, noisy, clean) - score(network, noisy, clean)
 
     return Changes(*map(change, (half, other_half, other_image), noisy))
 
@@ -121,14 +113,12 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     found = means(rows)
-    figure = Figure((4 * len(found), 3), layout="constrained")
-    (every,) = figure.subplots(1, len(found), squeeze=False)
+    figure, every = panels(list(found))
     for axes, network in zip(every, found, strict=True):
         some = [row for row in rows if row["network"] == network and not row["error"]]
         changes = [[float(row[kind]) for row in some] for kind in KINDS]
         axes.boxplot(changes, tick_labels=["itself", "other half", "other image"])
         axes.axhline(0, color="black", linewidth=0.8)
-        axes.set_title(network, fontsize="medium")
         axes.set_ylabel("change of PSNR in dB")
     return figure
 

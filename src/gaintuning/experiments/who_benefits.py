@@ -10,7 +10,6 @@ from scipy.stats import spearmanr
 
 from gaintuning.analysis import self_similarity
 from gaintuning.evaluation import Case, clean_image, measure
-from gaintuning.experiments.changes import markdown
 from gaintuning.experiments.experiment import (
     Check,
     Experiment,
@@ -18,7 +17,7 @@ from gaintuning.experiments.experiment import (
     comparison,
     interleaved,
 )
-from gaintuning.tables import Kind, Row
+from gaintuning.tables import Kind, Row, markdown
 
 SETS = ("set12", "urban100", "bsd68")
 ENDS = 5

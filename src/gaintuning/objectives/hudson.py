@@ -56,8 +56,7 @@ class Hudson:
             raise ValueError(f"alpha must be above 0, got {self.alpha}")
 
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
-        gain, low = self.noise.gain, self.noise.offset
-        sigma = self.noise.sigma if isinstance(self.noise, PoissonGaussian) else 0.0
+        gain, sigma, low = self.noise.gain, self.noise.sigma, self.noise.offset
         lost = torch.rand(noisy.shape, generator=rng, dtype=noisy.dtype).to(noisy) < LOST
         excess = lost.to(noisy) - LOST
         read = sigma * torch.randn(noisy.shape, generator=rng, dtype=noisy.dtype).to(noisy)

@@ -4,7 +4,6 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib import get_data_path
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -12,6 +11,7 @@ from scipy.ndimage import gaussian_filter, rotate
 
 from gaintuning._types import Images
 from gaintuning.simulate.prose import SENTENCES
+from gaintuning.simulate.scenes import scenes
 
 FONTS = (
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique"),
@@ -46,17 +46,10 @@ def documents(count: int, size: int, seed: int) -> Images:
     >>> pages.shape, bool((pages.amax((1, 2, 3)) > 0.5).all())
     (torch.Size([2, 1, 96, 96]), True)
     """
-    if count < 1 or size < 64 or seed < 0:
-        raise ValueError(
-            "count must be at least 1, size at least 64 and seed at least 0, got "
-            f"{count}, {size} and {seed}"
-        )
-    seeds = np.random.SeedSequence(seed).spawn(count)
-    pages = np.stack([_scan(size, np.random.default_rng(child)) for child in seeds])
-    return torch.from_numpy(pages)[:, None].float() / 255
+    return scenes(scan, count, size, seed, smallest=64)
 
 
-def _scan(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def scan(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     # Drawn larger, so that the corners are still paper when the sheet lies askew.
     edge = max(8, size // 16)
     front, back = (_print(size + 2 * edge, rng) for _ in range(2))

@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gaintuning._types import Images
+from gaintuning.simulate.scenes import scenes
 
 
 def piecewise_constant(count: int, size: int, seed: int) -> Images:
@@ -31,17 +31,10 @@ def piecewise_constant(count: int, size: int, seed: int) -> Images:
     >>> scenes.shape, len(scenes[0].unique()) <= 25
     (torch.Size([2, 1, 90, 90]), True)
     """
-    if count < 1 or size < 12 or seed < 0:
-        raise ValueError(
-            "count must be at least 1, size at least 12 and seed at least 0, got "
-            f"{count}, {size} and {seed}"
-        )
-    seeds = np.random.SeedSequence(seed).spawn(count)
-    scenes = np.stack([_scene(size, np.random.default_rng(child)) for child in seeds])
-    return torch.from_numpy(scenes)[:, None] / 255
+    return scenes(flat_shapes, count, size, seed, smallest=12)
 
 
-def _scene(size: int, rng: np.random.Generator) -> NDArray[Any]:
+def flat_shapes(size: int, rng: np.random.Generator) -> NDArray[Any]:
     scene = np.full((size, size), _gray(rng), np.float32)
     for _ in range(rng.integers(1, 25)):
         scene[_shape(size, rng)] = _gray(rng)
