@@ -17,6 +17,7 @@ import torch
 from set12 import NETWORKS, read_images, read_rows, write_rows
 from torch import Tensor, nn
 
+from gaintuning.choosing import error_to_compare_by
 from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.denoising import denoise
 from gaintuning.evaluation import score
@@ -25,7 +26,6 @@ from gaintuning.layout import lay_out_network
 from gaintuning.metrics import psnr
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
-from gaintuning.objectives import Recorrupted
 from gaintuning.tuning import fuse_for
 
 SIGMAS = (80, 100, 70, 5, 10, 30, 50, 60, 120)
@@ -70,7 +70,7 @@ def measure(
         images["tuned"] = result.image[None, None]
     else:
         fast = fuse_for(channel_gains(network), noisy)
-        contrast = find_contrast(fast, noisy, Recorrupted(noise), center)
+        contrast = find_contrast(fast, noisy, error_to_compare_by(noise, fast), center)
     with torch.inference_mode():
         images["with_contrast"] = with_contrast(network, contrast, center)(noisy)
     scores = {"before": score(network, noisy, clean)} | {

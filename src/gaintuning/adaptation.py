@@ -1,6 +1,6 @@
 """What is learned about one channel of an image, from its intensities to the error that is left."""
 
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from gaintuning import zoo
 from gaintuning._types import Images, Objective
-from gaintuning.choosing import estimated_error
+from gaintuning.choosing import error_to_compare_by, estimated_error
 from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.error_map import expected_error
 from gaintuning.gains import channel_gains
@@ -18,7 +18,6 @@ from gaintuning.judging import Risk, compare, judged_pieces, mean_loss, pixel_lo
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
-from gaintuning.objectives import Recorrupted
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.patches import random_crops
 from gaintuning.scaling import IntensityRange, find_range
@@ -203,7 +202,7 @@ def bring_into_range(
     noise, center = adaptation.noise.rescaled(scale.low, scale.high), float(few.mean())
     fast = fuse_for(channel_gains(network), few)
     if not isinstance(noise, (Poisson, PoissonGaussian)):
-        contrast = find_contrast(fast, few, Recorrupted(noise), center)
+        contrast = find_contrast(fast, few, error_to_compare_by(noise, fast), center)
     else:
         stabilized = Stabilized(network, noise)
         fast_stabilized = fuse_for(channel_gains(stabilized), few)
@@ -230,7 +229,7 @@ def learned(
         adaptation,
         objective=objective,
         accepted=tuned.accepted,
-        risk=Risk(*(square * value for value in astuple(tuned.risk))),
+        risk=tuned.risk.scaled(square),
         gains={layer.removeprefix(around): gain for layer, gain in tuned.gains.items()},
         losses=tuple(square * loss for loss in tuned.losses),
     )
@@ -258,12 +257,14 @@ def with_orientations(
     mean: MeanOfOrientations,
     few: Images,
     judge: Objective,
+    optimism: float,
     network_sees: IntensityRange,
 ) -> Adaptation:
     """Whether the mean of all orientations may be taken, and what it brings.
 
     It is better than the eight by what they lie apart. It may still be worse than the network
-    without any turn, if that was trained for scenes of one orientation: some crops are asked that.
+    without any turn, if that was trained or tuned for scenes of one orientation: some crops are
+    asked that. On them the judge is too low by `optimism` for what learned from them.
     """
     side = min(CROP, *few.shape[-2:])
     crops = random_crops(few, side, CROPS, Generator().manual_seed(0))
@@ -271,14 +272,18 @@ def with_orientations(
     once, eight = (
         torch.cat(pixel_losses(each, crops, judge, seed=0)) for each in (mean.network, mean)
     )
+    once = once + optimism
     of_each = eight + apart
     harm = compare([of_each], [once])
     rounding = 1e-6 * float(of_each.abs().mean())
+    fall = compare([apart], [0 * apart])
     if harm.before - harm.after > max(2 * harm.standard_error, rounding):
-        return adaptation
-    error, square = adaptation.error, network_sees.width**2
+        fall = compare([once], [eight])
+        if fall.after >= fall.before:
+            return adaptation
+    error = adaptation.error
     if error:
-        error = error.lowered_by(compare([square * apart], [0 * apart]))
+        error = error.lowered_by(fall.scaled(network_sees.width**2))
     return replace(adaptation, orientations=8, error=error)
 
 

@@ -79,6 +79,26 @@ def choose_objective(
     return name, loss, loss if blind or stride > 1 else judge
 
 
+def error_to_compare_by(noise: Noise, first: Denoiser) -> Objective:
+    """An estimate of the error to choose the contrast by.
+
+    A recorrupted pair tells the error at noise that is stronger by alpha, and so prefers less
+    contrast than is best: with 0.2 by 2 %.
+
+    Parameters
+    ----------
+    noise, first : as for `estimated_error`.
+
+    Examples
+    --------
+    >>> error_to_compare_by(Gaussian(0.1), abs)
+    Recorrupted(noise=Gaussian(sigma=0.1), alpha=0.2, first=None)
+    """
+    if isinstance(noise, Gaussian):
+        return Recorrupted(noise, alpha=0.2)
+    return estimated_error(noise, first)[0]
+
+
 def estimated_error(noise: Noise, first: Denoiser) -> tuple[Objective, Objective]:
     """An estimate of the error to be minimised, and one to judge by.
 

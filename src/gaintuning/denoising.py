@@ -196,7 +196,8 @@ def denoise(
             output = once
             if orientations:
                 mean = MeanOfOrientations(fuse_for(channel_gains(used), few))
-                adaptation = with_orientations(adaptation, mean, few, judge, network_sees)
+                optimism = tuned.optimism if adaptation.accepted else 0.0
+                adaptation = with_orientations(adaptation, mean, few, judge, optimism, network_sees)
                 if adaptation.orientations > 1:
                     output = run(mean, unit, reach_of=used)
         tuned_outputs.append(network_sees.from_unit(output).reshape(planes.shape))

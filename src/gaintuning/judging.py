@@ -1,6 +1,6 @@
 """Whether tuning helped: the objective before and after, pixel by pixel."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TypeAlias
 
 import torch
@@ -35,6 +35,10 @@ class Risk:
     before: float
     after: float
     standard_error: float
+
+    def scaled(self, factor: float) -> "Risk":
+        """In other squared units."""
+        return Risk(*(factor * value for value in astuple(self)))
 
 
 @torch.inference_mode()

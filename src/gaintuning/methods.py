@@ -19,7 +19,7 @@ from gaintuning.baselines.classical import (
 from gaintuning.baselines.fine_tuning import fine_tune
 from gaintuning.baselines.self2self import denoise_self2self
 from gaintuning.baselines.zero_shot_noise2noise import denoise_zero_shot_noise2noise
-from gaintuning.choosing import ObjectiveName, choose_objective, estimated_error
+from gaintuning.choosing import ObjectiveName, choose_objective, error_to_compare_by
 from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.denoising import denoise, run
 from gaintuning.gains import all_parameters, channel_gains, last_layers
@@ -91,7 +91,7 @@ def contrast_alone(task: Task) -> Images:
     """The pre-trained network with the contrast that the estimated risk prefers."""
     network, center = task.load(), float(task.noisy.mean())
     fast = fuse_for(channel_gains(network), task.noisy)
-    contrast = find_contrast(fast, task.noisy, estimated_error(task.noise, fast)[0], center)
+    contrast = find_contrast(fast, task.noisy, error_to_compare_by(task.noise, fast), center)
     with torch.inference_mode():
         return with_contrast(network, contrast, center)(task.noisy)
 

@@ -102,6 +102,8 @@ class Tuned:
     risk : the judge, before tuning and with the best that was found.
     gains : the gains that were found, by the name of their layer, accepted or not.
     losses : the objective on the pixels of each step.
+    optimism : by how much the judge is too low for `network` on these images, since it learned
+        from them.
     """
 
     network: nn.Module
@@ -109,6 +111,7 @@ class Tuned:
     risk: Risk
     gains: dict[str, Tensor]
     losses: list[float]
+    optimism: float
 
 
 @freed_memory_kept()
@@ -163,17 +166,18 @@ def tune(
     of_black = judged_pieces(windows[0].mask(), seed)
     draws = max(1, min(MOST_DRAWS, JUDGED // noisy[:, 0].numel()))
 
-    def losses_at(positions: list[Tensor]) -> Losses:
+    def losses_at(positions: list[Tensor]) -> tuple[Losses, Losses]:
+        """Of the mean, as if it had not learned from these pixels, and as it has."""
         for learner, position in zip(learners, positions, strict=True):
             learner.descent.move_to(position)
         mean.descent.move_to(torch.stack(positions).mean(0))
         black, white, both = (
             pixel_losses(each.moving, noisy, judge, seed, draws) for each in (*learners, mean)
         )
-        return losses_unseen(black, white, both, of_black)
+        return losses_unseen(black, white, both, of_black), both
 
     first = starts = [learner.descent.positions() for learner in learners]
-    at_first = at_starts = pixel_losses(mean.moving, noisy, judge, seed, draws)
+    at_first = at_starts = seen_at_starts = pixel_losses(mean.moving, noisy, judge, seed, draws)
     losses: list[Tensor] = []
     for done in range(schedule.rounds):
         told = stage_of(progress, done, schedule.rounds)
@@ -186,23 +190,29 @@ def tune(
             if told:
                 told(step + 1, schedule.steps)
         ends = [learner.descent.settled() for learner in learners]
-        at_ends = losses_at(ends)
+        at_ends, seen_at_ends = losses_at(ends)
         fall = compare(at_starts, at_ends)
         if done + 1 == schedule.rounds or not schedule.goes_on_after(fall, noisy):
             break
-        starts, at_starts = ends, at_ends
+        starts, at_starts, seen_at_starts = ends, at_ends, seen_at_ends
 
     middles = [start.lerp(end, 0.5) for start, end in zip(starts, ends, strict=True)]
-    part, at_best = lowest_along(at_starts, losses_at(middles), at_ends)
+    at_middles, seen_at_middles = losses_at(middles)
+    part = lowest_along(at_starts, at_middles, at_ends)
+    at_best = losses_along(part, at_starts, at_middles, at_ends)
+    seen_at_best = losses_along(part, seen_at_starts, seen_at_middles, seen_at_ends)
     start, end = torch.stack(starts).mean(0), torch.stack(ends).mean(0)
     mean.descent.move_to(start.lerp(end, part))
     gains, risk = gains_by_layer(mean.free), compare(at_first, at_best)
+    optimism = mean_loss(at_best) - mean_loss(seen_at_best)
     accepted = schedule.keeps(compare(at_starts, at_best), noisy)
+    if not accepted:
+        optimism = mean_loss(at_starts) - mean_loss(seen_at_starts)
     if not accepted and starts is not first:
         mean.descent.move_to(start)
         gains, risk, accepted = gains_by_layer(mean.free), compare(at_first, at_starts), True
     kept = fold(mean.free) if accepted else lay_out_network(fold(network))
-    return Tuned(kept, accepted, risk, gains, torch.stack(losses).tolist())
+    return Tuned(kept, accepted, risk, gains, torch.stack(losses).tolist(), optimism)
 
 
 class Copy:
@@ -226,8 +236,8 @@ class Copy:
         return gradient_step(loss, self.descent)
 
 
-def lowest_along(start: Losses, middle: Losses, end: Losses) -> tuple[float, Losses]:
-    """Where on the way from start to end the risk is lowest, and the losses there.
+def lowest_along(start: Losses, middle: Losses, end: Losses) -> float:
+    """Where on the way from start to end the risk is lowest: 0 at the start, 1 at the end.
 
     Along that line the risk is nearly a parabola, known from three of its points.
 
@@ -235,13 +245,24 @@ def lowest_along(start: Losses, middle: Losses, end: Losses) -> tuple[float, Los
     --------
     >>> losses = [[torch.tensor([[[[loss]]]])] for loss in (2.0, 1.0, 2.0)]
     >>> lowest_along(*losses)
-    (0.5, [tensor([[[[1.]]]])])
+    0.5
     """
     before, half_way, whole_way = map(mean_loss, (start, middle, end))
-    part = lowest_of_parabola(half_way - before, whole_way - before)
+    return lowest_of_parabola(half_way - before, whole_way - before)
+
+
+def losses_along(part: float, start: Losses, middle: Losses, end: Losses) -> Losses:
+    """The losses so far on the way from start to end, by a parabola for each pixel.
+
+    Examples
+    --------
+    >>> losses = [[torch.tensor([[[[loss]]]])] for loss in (0.0, 1.0, 4.0)]
+    >>> losses_along(0.25, *losses)
+    [tensor([[[[0.2500]]]])]
+    """
     # Lagrange's polynomials through 0, 1/2 and 1.
     weights = ((1 - part) * (1 - 2 * part), 4 * part * (1 - part), part * (2 * part - 1))
-    return part, [
+    return [
         weights[0] * first + weights[1] * second + weights[2] * third
         for first, second, third in zip(start, middle, end, strict=True)
     ]
