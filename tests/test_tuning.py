@@ -14,7 +14,7 @@ from gaintuning.gains import all_parameters, last_layers
 from gaintuning.judging import Risk
 from gaintuning.networks import DnCNN, UNet
 from gaintuning.objectives import Sure
-from gaintuning.tuning import Schedule, lowest_along, lowest_of_parabola, tune
+from gaintuning.tuning import Schedule, losses_along, lowest_along, lowest_of_parabola, tune
 
 SIGMA = 0.2
 SHORT = Schedule(steps=12, pixels=48**2, rounds=1)
@@ -224,7 +224,7 @@ def test_a_rate_of_nothing_is_refused() -> None:
 def test_the_fall_of_the_risk_that_is_told_is_that_of_the_error() -> None:
     """In float64: a single gain in bfloat16 would be rounded by more than chance leaves open."""
     schedule = Schedule(steps=12, rate=0.1, rounds=1)
-    gaps, falls = [], []
+    gaps, falls, optimism = [], [], []
     for seed in range(60):
         rng = Generator().manual_seed(seed)
         clean = 0.3 * torch.randn(1, 1, 64, 64, generator=rng, dtype=torch.float64)
@@ -235,10 +235,14 @@ def test_the_fall_of_the_risk_that_is_told_is_that_of_the_error() -> None:
         fall = (noisy - clean).square().mean() - (tuned.network(noisy) - clean).square().mean()
         gaps.append(tuned.risk.before - tuned.risk.after - fall)
         falls.append(fall)
+        optimism.append(tuned.optimism)
     gap, fall = torch.stack(gaps), torch.stack(falls).mean()
     chance = gap.std() / len(gap) ** 0.5
     assert chance < 0.02 * fall  # the test has power
     assert gap.mean().abs() < 4 * chance
+    # What is seen falls by more: an image's own noise is learned with it.
+    learned = torch.tensor(optimism)
+    assert learned.mean() > 3 * learned.std() / len(learned) ** 0.5
 
 
 def test_lowest_along_is_exact_for_a_parabola() -> None:
@@ -246,6 +250,7 @@ def test_lowest_along_is_exact_for_a_parabola() -> None:
         steep = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]], dtype=torch.float64)
         return [steep * (where - 0.3) ** 2 + 5]
 
-    part, lowest = lowest_along(losses(0.0), losses(0.5), losses(1.0))
-    assert part == pytest.approx(0.3)
-    torch.testing.assert_close(lowest[0], losses(0.3)[0])
+    way = losses(0.0), losses(0.5), losses(1.0)
+    assert lowest_along(*way) == pytest.approx(0.3)
+    for part in (0.0, 0.3, 1.0):
+        torch.testing.assert_close(losses_along(part, *way), losses(part))
