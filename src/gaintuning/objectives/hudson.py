@@ -49,7 +49,7 @@ class Hudson:
     """
 
     noise: Poisson | PoissonGaussian
-    alpha: float = 0.5
+    alpha: float = 0.1
 
     def __post_init__(self) -> None:
         if not self.alpha > 0:
