@@ -11,7 +11,7 @@ from gaintuning.experiments.experiment import Sources
 from gaintuning.files import Image, write_image
 from gaintuning.simulate.documents import documents
 
-SIDE = 160
+SIDE = 192
 
 
 def quick_sources(folder: Path) -> Sources:
