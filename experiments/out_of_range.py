@@ -20,10 +20,9 @@ from torch import Tensor, nn
 from gaintuning.choosing import error_to_compare_by
 from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.denoising import denoise
-from gaintuning.evaluation import score
+from gaintuning.evaluation import psnr_in_range, score
 from gaintuning.gains import channel_gains
 from gaintuning.layout import lay_out_network
-from gaintuning.metrics import psnr
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
 from gaintuning.tuning import fuse_for
@@ -74,7 +73,7 @@ def measure(
     with torch.inference_mode():
         images["with_contrast"] = with_contrast(network, contrast, center)(noisy)
     scores = {"before": score(network, noisy, clean)} | {
-        name: psnr(image.clamp(0, 1), clean, data_range=1.0) for name, image in images.items()
+        name: psnr_in_range(image, clean) for name, image in images.items()
     }
     return {"contrast": f"{contrast:.4f}", "tuned": ""} | {
         name: f"{found:.3f}" for name, found in scores.items()

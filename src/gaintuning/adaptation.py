@@ -276,8 +276,9 @@ def with_orientations(
     of_each = eight + apart
     harm = compare([of_each], [once])
     rounding = 1e-6 * float(of_each.abs().mean())
-    fall = compare([apart], [0 * apart])
-    if harm.before - harm.after > max(2 * harm.standard_error, rounding):
+    if harm.before - harm.after <= max(2 * harm.standard_error, rounding):
+        fall = compare([apart], [0 * apart])
+    else:
         fall = compare([once], [eight])
         if fall.after >= fall.before:
             return adaptation

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from gaintuning._types import Images
 from gaintuning.denoising import run
@@ -109,8 +109,12 @@ def score(network: nn.Module, noisy: Images, clean: Images) -> float:
     ----------
     noisy, clean : (1, 1, h, w), in about [0, 1].
     """
-    denoised = torch.from_numpy(run(network, noisy)).clamp(0, 1)
-    return psnr(denoised, clean, data_range=1.0)
+    return psnr_in_range(torch.from_numpy(run(network, noisy)), clean)
+
+
+def psnr_in_range(denoised: Tensor, clean: Tensor) -> float:
+    """PSNR in dB, cut off at 0 and 1."""
+    return psnr(denoised.clamp(0, 1), clean, data_range=1.0)
 
 
 def _read(path: Path) -> tuple[Images, IntensityRange]:

@@ -204,10 +204,9 @@ def tune(
     start, end = torch.stack(starts).mean(0), torch.stack(ends).mean(0)
     mean.descent.move_to(start.lerp(end, part))
     gains, risk = gains_by_layer(mean.free), compare(at_first, at_best)
-    optimism = mean_loss(at_best) - mean_loss(seen_at_best)
     accepted = schedule.keeps(compare(at_starts, at_best), noisy)
-    if not accepted:
-        optimism = mean_loss(at_starts) - mean_loss(seen_at_starts)
+    unseen, seen = (at_best, seen_at_best) if accepted else (at_starts, seen_at_starts)
+    optimism = mean_loss(unseen) - mean_loss(seen)
     if not accepted and starts is not first:
         mean.descent.move_to(start)
         gains, risk, accepted = gains_by_layer(mean.free), compare(at_first, at_starts), True

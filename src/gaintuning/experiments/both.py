@@ -17,7 +17,7 @@ METHODS = ("sure", "gaintuning")
 def cases(sources: Sources) -> list[Case]:
     networks = NETWORKS[:1] if sources.quick else NETWORKS
     sigmas = SIGMAS[:1] if sources.quick else SIGMAS
-    images = sources.images("set12")
+    images = sources.first_images("set12")
     methods = METHODS[:1] if sources.quick else METHODS
     ways = [(network, method) for network in networks for method in ("pretrained", *methods)]
     return comparison(images, [f"gaussian:{sigma}" for sigma in sigmas], ways)

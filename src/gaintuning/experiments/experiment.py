@@ -27,8 +27,8 @@ class Sources:
     folder: Path
     quick: bool
 
-    def images(self, name: str, most: int | None = None) -> list[str]:
-        """The files of a set, or the first of them, as seen from `folder`; one in a quick run.
+    def images(self, name: str) -> list[str]:
+        """The files of a set, as seen from `folder`.
 
         Raises
         ------
@@ -38,7 +38,11 @@ class Sources:
         found = image_files(inside) if inside.is_dir() else []
         if not found:
             raise FileNotFoundError(f"{inside} has no image; put {SETS[name]} there")
-        return [f"{name}/{path.name}" for path in found[: 1 if self.quick else most]]
+        return [f"{name}/{path.name}" for path in found]
+
+    def first_images(self, name: str, most: int | None = None) -> list[str]:
+        """Of `images` so many or all; one in a quick run."""
+        return self.images(name)[: 1 if self.quick else most]
 
     def network(self, name: str) -> str:
         return name if self.quick else f"published/{name}"

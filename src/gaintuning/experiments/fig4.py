@@ -69,9 +69,8 @@ def cases(sources: Sources) -> list[Case]:
     found = []
     for part in PARTS:
         networks = part.quick if sources.quick else part.networks
-        images, sigmas = sources.images(part.images), part.sigmas
-        if sources.quick:
-            images, sigmas = images[:1], sigmas[:1]
+        images = sources.first_images(part.images)
+        sigmas = part.sigmas[:1] if sources.quick else part.sigmas
         ways = [
             (name if part.trained_on_board else sources.network(name), method)
             for name, methods in networks.items()

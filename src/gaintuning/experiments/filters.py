@@ -63,7 +63,7 @@ class Filters:
 
 
 def cases(sources: Sources) -> list[Case]:
-    images = sources.images("set12", 7)
+    images = sources.first_images("set12", 7)
     network = "bfcnn-piecewise"
     return [Case(image, network, 30, PIXELS, seed) for seed, image in enumerate(images)]
 

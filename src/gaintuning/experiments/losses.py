@@ -19,7 +19,7 @@ def cases(sources: Sources) -> list[Case]:
     losses = OF_THE_PAPER if sources.quick else LOSSES
     network = sources.network("dncnn" if sources.quick else "unet")
     ways = [(network, method) for method in ("pretrained", *losses)]
-    images = sources.images("set12")
+    images = sources.first_images("set12")
     return comparison(images, [f"gaussian:{sigma}" for sigma in sigmas], ways)
 
 

@@ -45,7 +45,7 @@ class Constant:
 
 
 def cases(sources: Sources) -> list[Case]:
-    images = sources.images("set12", 3)
+    images = sources.first_images("set12", 3)
     sigmas = SIGMAS[4:5] if sources.quick else SIGMAS
     networks = ("dncnn",) if sources.quick else ("dncnn", "unet")
     return [

@@ -12,11 +12,10 @@ from torch import Tensor
 from gaintuning import zoo
 from gaintuning.contrast import with_contrast
 from gaintuning.denoising import Denoised, denoise
-from gaintuning.evaluation import clean_image
+from gaintuning.evaluation import clean_image, psnr_in_range
 from gaintuning.experiments.changes import histogram, panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.gains import channel_gains, fold
-from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.stabilizing import Stabilized
 from gaintuning.tables import Kind, Row, markdown
@@ -106,7 +105,7 @@ def measure(case: Case, folder: Path) -> Outcome:
         as_it_is = plain(noisy)[0, 0]
 
     def score(image: Tensor) -> float:
-        return psnr(image.clamp(0, 1), clean[0, 0], data_range=1.0)
+        return psnr_in_range(image, clean[0, 0])
 
     before, risk = score(result.pretrained), found.risk
     assert risk is not None

@@ -56,7 +56,7 @@ class Curve:
 
 
 def cases(sources: Sources) -> list[Case]:
-    images = sources.images("set12", 7)
+    images = sources.first_images("set12", 7)
     losses = LOSSES[:1] if sources.quick else LOSSES
     networks = ["unet"] if sources.quick else ["published/unet", "bfcnn-piecewise"]
     return [

@@ -21,7 +21,7 @@ def noise(peak: int) -> str:
 def cases(sources: Sources) -> list[Case]:
     peaks = PEAKS[:1] if sources.quick else PEAKS
     network = sources.network("unet" if sources.quick else "dncnn")
-    images = sources.images("set12")
+    images = sources.first_images("set12")
     ways = [(network, method) for method in ("pretrained", *METHODS)]
     return comparison(images, [noise(peak) for peak in peaks], ways)
 

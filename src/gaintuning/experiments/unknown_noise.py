@@ -13,10 +13,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gaintuning.denoising import Denoised, denoise
-from gaintuning.evaluation import clean_image
+from gaintuning.evaluation import clean_image, psnr_in_range
 from gaintuning.experiments.changes import panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources, interleaved
-from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian
 from gaintuning.tables import Kind, Row, markdown
 
@@ -64,7 +63,7 @@ class Outcome:
 
 
 def cases(sources: Sources) -> list[Case]:
-    images = interleaved(*map(sources.images, LEVELS))
+    images = interleaved(*map(sources.first_images, LEVELS))
     return [
         Case(image, "unet", sigma, known, 1000 * sigma + index)
         for index, image in enumerate(images)
@@ -85,8 +84,7 @@ def measure(case: Case, folder: Path) -> Outcome:
     )
     told = result.adaptations[0].error
     before, after = (
-        psnr(image.clamp(0, 1), clean[0, 0], data_range=1.0)
-        for image in (result.pretrained, result.image)
+        psnr_in_range(image, clean[0, 0]) for image in (result.pretrained, result.image)
     )
     return Outcome(
         before,
