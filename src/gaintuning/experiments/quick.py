@@ -15,13 +15,14 @@ SIDE = 192
 
 
 def quick_sources(folder: Path) -> Sources:
-    """The sets of `SETS` with one or two images each, written into a folder."""
+    """The sets of `SETS` with one to three images each, written into a folder."""
     (page,) = (255 * documents(1, SIDE, seed=1)).round().to(torch.uint8).numpy()
     images: dict[str, NDArray[np.uint8]] = {
         "set12/camera": data.camera()[100:, 180:],
         "set12/coins": data.coins()[20:, 20:],
         "bsd68/moon": data.moon()[150:, 60:],
         "bsd68/cell": data.cell()[300:, 200:],
+        "bsd68/wall": data.brick()[200:, 200:],
         "urban100/brick": data.brick(),
         "urban100/grid": data.checkerboard()[20:, 20:] // 2 + 64,
         "documents/page": page[0],
