@@ -113,7 +113,12 @@ def test_a_fall_that_is_none(fall: float) -> None:
 def test_the_precision_is_low_only_where_the_device_has_units_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for has_units, expected in [(True, "bf16-mixed"), (False, "32-true")]:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_units})  # noqa: B023
+    for units, expected in [
+        ({"amx_bf16": True, "avx512_bf16": False}, "bf16-mixed"),
+        ({"amx_bf16": False, "avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": False, "avx512_bf16": False}, "32-true"),
+        ({}, "32-true"),
+    ]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)  # noqa: B023
         assert fastest_precision(torch.device("cpu")) == expected
     assert fastest_precision(torch.device("mps")) == "32-true"

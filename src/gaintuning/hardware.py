@@ -13,7 +13,9 @@ M_MMAP_MAX, MMAP_MAX = -4, 65536
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
-    """Whether convolutions are much faster in bfloat16, as on CPUs with AMX and newer GPUs.
+    """Whether convolutions are much faster in bfloat16.
+
+    So they are on CPUs with AMX or AVX512-BF16, and on newer GPUs.
 
     Examples
     --------
@@ -22,7 +24,8 @@ def has_bfloat16_units(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    units = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(units.get("amx_bf16") or units.get("avx512_bf16"))
 
 
 @contextmanager
