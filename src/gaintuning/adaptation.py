@@ -18,6 +18,7 @@ from gaintuning.judging import Risk, compare, judged_pieces, mean_loss, pixel_lo
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
+from gaintuning.objectives import LevelError
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.patches import random_crops
 from gaintuning.scaling import IntensityRange, find_range
@@ -58,6 +59,8 @@ class Adaptation:
         the noise is not independent from pixel to pixel, much of it is cut off, or the network does
         not see every pixel.
     gains : the gains that were found, by the name of their layer.
+    boldest_gains : those with which the estimated risk is lowest; further from 1 than what was
+        kept, which the standard error of the risk holds back.
     losses : the objective step by step, in the same units.
     """
 
@@ -76,6 +79,7 @@ class Adaptation:
     pretrained_error: ErrorEstimate | None = None
     error: ErrorEstimate | None = None
     gains: dict[str, Tensor] = field(default_factory=dict)
+    boldest_gains: dict[str, Tensor] = field(default_factory=dict)
     losses: tuple[float, ...] = ()
 
     @property
@@ -219,18 +223,32 @@ def bring_into_range(
     return network, replace(adaptation, contrast=contrast), scale.stretched(1 / contrast, center)
 
 
+def error_of_judge(adaptation: Adaptation, network_sees: IntensityRange) -> Objective | None:
+    """What the estimated risk is off by, if a level that was found is by a standard error."""
+    estimate = adaptation.estimate
+    if estimate is None or adaptation.blind or adaptation.stride > 1:
+        return None
+    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    return LevelError(noise, part=2 * estimate.standard_error)
+
+
 def learned(
     adaptation: Adaptation, objective: str, tuned: Tuned, network_sees: IntensityRange
 ) -> Adaptation:
     """With what tuning found, in the squared units of the image."""
     square = network_sees.width**2
     around = "network." if adaptation.stabilized else ""
+    gains, boldest = (
+        {layer.removeprefix(around): gain for layer, gain in found.items()}
+        for found in (tuned.gains, tuned.boldest_gains)
+    )
     return replace(
         adaptation,
         objective=objective,
         accepted=tuned.accepted,
         risk=tuned.risk.scaled(square),
-        gains={layer.removeprefix(around): gain for layer, gain in tuned.gains.items()},
+        gains=gains,
+        boldest_gains=boldest,
         losses=tuple(square * loss for loss in tuned.losses),
     )
 

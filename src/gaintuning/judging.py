@@ -1,6 +1,7 @@
 """Whether tuning helped: the objective before and after, pixel by pixel."""
 
 from dataclasses import astuple, dataclass
+from math import hypot, inf
 from typing import TypeAlias
 
 import torch
@@ -78,11 +79,11 @@ def losses_unseen(black: Losses, white: Losses, mean: Losses, of_black: list[Ten
     ]
 
 
-def compare(before: Losses, after: Losses) -> Risk:
+def compare(before: Losses, after: Losses, off_by: float = 0.0) -> Risk:
     """The risk from the losses of each pixel, made with the same random draws.
 
     The standard error of the difference is taken between blocks of 16 x 16 pixels, since the
-    errors of neighbouring pixels go together.
+    errors of neighbouring pixels go together; `off_by` is another that all blocks share.
     """
     falls = torch.cat(
         [
@@ -90,8 +91,8 @@ def compare(before: Losses, after: Losses) -> Risk:
             for losses, changed in zip(before, after, strict=True)
         ]
     )
-    error = falls.std() / len(falls) ** 0.5 if len(falls) > 1 else torch.tensor(torch.inf)
-    return Risk(mean_loss(before), mean_loss(after), float(error))
+    error = float(falls.std()) / len(falls) ** 0.5 if len(falls) > 1 else inf
+    return Risk(mean_loss(before), mean_loss(after), hypot(error, off_by))
 
 
 def mean_loss(losses: Losses) -> float:

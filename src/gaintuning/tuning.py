@@ -73,22 +73,22 @@ class Schedule:
         part: float = min(1.0, noisy[:, 0].numel() / 256**2) ** 0.75
         return self.rate * part
 
-    def keeps(self, fall: Risk, noisy: Images) -> bool:
-        """Whether the risk fell by more than chance would have it.
+    def caution_for(self, noisy: Images) -> float:
+        """So many standard errors are taken off a fall of the risk; see `surest_along`.
 
-        One standard error will do, since only so far was gone as helps; of few pixels it must be
-        more.
+        The bound is on the error of the image, and of few pixels the standard error is large, so
+        of them it is more.
         """
-        errors: float = max(1.0, 256 / noisy[:, 0].numel() ** 0.5)
-        return fall.before - fall.after > errors * fall.standard_error
+        caution: float = max(1.0, 256 / noisy[:, 0].numel() ** 0.5)
+        return caution
 
     def goes_on_after(self, fall: Risk, noisy: Images) -> bool:
-        """Whether a round brought so much that another may bring something.
+        """Whether a round surely brought so much that another may bring something.
 
         Of few pixels it must be more, since the risk also falls where their noise is fitted.
         """
         part = self.worthwhile * max(1.0, 256**2 / noisy[:, 0].numel())
-        return fall.before - fall.after > max(part * abs(fall.before), 2 * fall.standard_error)
+        return fall.before - fall.after > max(part * abs(fall.before), 3 * fall.standard_error)
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,9 @@ class Tuned:
     ----------
     network : plain, of the class that was handed in: tuned if `accepted`, else the pre-trained.
     accepted : whether the risk fell by more than chance would have it.
-    risk : the judge, before tuning and with the best that was found.
-    gains : the gains that were found, by the name of their layer, accepted or not.
+    risk : the judge, before tuning and with `gains`.
+    gains : those of `network` if accepted, by the name of their layer; else `boldest_gains`.
+    boldest_gains : those of the lowest risk, however sure that is.
     losses : the objective on the pixels of each step.
     optimism : by how much the judge is too low for `network` on these images, since it learned
         from them.
@@ -110,6 +111,7 @@ class Tuned:
     accepted: bool
     risk: Risk
     gains: dict[str, Tensor]
+    boldest_gains: dict[str, Tensor]
     losses: list[float]
     optimism: float
 
@@ -121,6 +123,7 @@ def tune(
     objective: Objective,
     *,
     judge: Objective | None = None,
+    judge_error: Objective | None = None,
     parameters: Parameters = channel_gains,
     schedule: Schedule | None = None,
     rng: Generator,
@@ -139,6 +142,8 @@ def tune(
     objective : what to minimise.
     judge : what decides whether that helped; by default the objective itself. One whose value has
         a meaning need not be the one whose gradient has the least noise.
+    judge_error : what the judge is off by, if all is wrong by a standard error that it has to be
+        told, such as the level of the noise; by default nothing.
     parameters : what may move: `channel_gains`, `all_parameters` or a partial `last_layers`.
     schedule : how long and how fast.
     rng : source of randomness, on the CPU: the same state gives the same result.
@@ -176,6 +181,12 @@ def tune(
         )
         return losses_unseen(black, white, both, of_black), both
 
+    def error_at(positions: list[Tensor]) -> float:
+        if judge_error is None:
+            return 0.0
+        mean.descent.move_to(torch.stack(positions).mean(0))
+        return mean_loss(pixel_losses(mean.moving, noisy, judge_error, seed))
+
     first = starts = [learner.descent.positions() for learner in learners]
     at_first = at_starts = seen_at_starts = pixel_losses(mean.moving, noisy, judge, seed, draws)
     losses: list[Tensor] = []
@@ -191,27 +202,41 @@ def tune(
                 told(step + 1, schedule.steps)
         ends = [learner.descent.settled() for learner in learners]
         at_ends, seen_at_ends = losses_at(ends)
-        fall = compare(at_starts, at_ends)
+        off_by = error_at(starts) - error_at(ends)
+        fall = compare(at_starts, at_ends, off_by)
         if done + 1 == schedule.rounds or not schedule.goes_on_after(fall, noisy):
             break
         starts, at_starts, seen_at_starts = ends, at_ends, seen_at_ends
 
     middles = [start.lerp(end, 0.5) for start, end in zip(starts, ends, strict=True)]
     at_middles, seen_at_middles = losses_at(middles)
-    part = lowest_along(at_starts, at_middles, at_ends)
-    at_best = losses_along(part, at_starts, at_middles, at_ends)
-    seen_at_best = losses_along(part, seen_at_starts, seen_at_middles, seen_at_ends)
+    way, seen_way = (
+        (at_starts, at_middles, at_ends),
+        (seen_at_starts, seen_at_middles, seen_at_ends),
+    )
     start, end = torch.stack(starts).mean(0), torch.stack(ends).mean(0)
-    mean.descent.move_to(start.lerp(end, part))
-    gains, risk = gains_by_layer(mean.free), compare(at_first, at_best)
-    accepted = schedule.keeps(compare(at_starts, at_best), noisy)
-    unseen, seen = (at_best, seen_at_best) if accepted else (at_starts, seen_at_starts)
-    optimism = mean_loss(unseen) - mean_loss(seen)
-    if not accepted and starts is not first:
-        mean.descent.move_to(start)
-        gains, risk, accepted = gains_by_layer(mean.free), compare(at_first, at_starts), True
+
+    def go(part: float) -> dict[str, Tensor]:
+        mean.descent.move_to(start.lerp(end, part))
+        return gains_by_layer(mean.free)
+
+    lowest = lowest_along(*way)
+    surest = surest_along(*way, schedule.caution_for(noisy), off_by)
+    boldest_gains = go(lowest)
+    accepted = surest > 0 or starts is not first
+    gains = go(surest) if accepted else boldest_gains
+    at_best = losses_along(surest if accepted else lowest, *way)
+    optimism = mean_loss(losses_along(surest, *way)) - mean_loss(losses_along(surest, *seen_way))
     kept = fold(mean.free) if accepted else lay_out_network(fold(network))
-    return Tuned(kept, accepted, risk, gains, torch.stack(losses).tolist(), optimism)
+    return Tuned(
+        kept,
+        accepted,
+        compare(at_first, at_best),
+        gains,
+        boldest_gains,
+        torch.stack(losses).tolist(),
+        optimism,
+    )
 
 
 class Copy:
@@ -248,6 +273,38 @@ def lowest_along(start: Losses, middle: Losses, end: Losses) -> float:
     """
     before, half_way, whole_way = map(mean_loss, (start, middle, end))
     return lowest_of_parabola(half_way - before, whole_way - before)
+
+
+CAUTIOUS_STEPS = 40
+
+
+def surest_along(
+    start: Losses, middle: Losses, end: Losses, caution: float, off_by: float = 0.0
+) -> float:
+    """Where on the way from start to end the fall of the risk is surest; 0 if it nowhere is sure.
+
+    That is where `caution` standard errors taken off the fall leave most. Near the lowest point the
+    last steps bring little and cost as much certainty as the first, so it lies before that point.
+
+    Parameters
+    ----------
+    start, middle, end : as for `lowest_along`.
+    caution : in standard errors.
+    off_by : what the fall on the whole way is off by, if the judge is off by a standard error.
+
+    Examples
+    --------
+    >>> rough = 0.5 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    >>> losses = [[loss + part * rough] for part, loss in enumerate((2.0, 1.0, 2.0))]
+    >>> [surest_along(*losses, caution) for caution in (0, 3, 300)]
+    [0.5, 0.475, 0.0]
+    """
+
+    def surely(part: float) -> float:
+        fall = compare(start, losses_along(part, start, middle, end), part * off_by)
+        return fall.before - fall.after - caution * fall.standard_error
+
+    return max((step / CAUTIOUS_STEPS for step in range(CAUTIOUS_STEPS + 1)), key=surely)
 
 
 def losses_along(part: float, start: Losses, middle: Losses, end: Losses) -> Losses:

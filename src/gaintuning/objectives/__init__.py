@@ -10,6 +10,7 @@ from gaintuning.objectives.neighbors import Neighbor2Neighbor as Neighbor2Neighb
 from gaintuning.objectives.noise_resampling import NoiseResampling as NoiseResampling
 from gaintuning.objectives.recorrupted import Recorrupted as Recorrupted
 from gaintuning.objectives.recorrupted import Thinned as Thinned
+from gaintuning.objectives.risk import LevelError as LevelError
 from gaintuning.objectives.risk import Pure as Pure
 from gaintuning.objectives.risk import Sure as Sure
 from gaintuning.objectives.unsure import Unsure as Unsure

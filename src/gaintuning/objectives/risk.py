@@ -6,6 +6,7 @@ from torch import Generator
 
 from gaintuning._types import Denoiser, Images
 from gaintuning.divergence import denoise_with_divergence
+from gaintuning.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,37 @@ class Pure:
             step = min(0.1 * middle, 0.01)
         denoised, divergence = denoise_with_divergence(denoiser, noisy, step, rng)
         return (denoised - noisy).square() + variance * (2 * divergence - 1)
+
+
+@dataclass(frozen=True)
+class LevelError:
+    """What an estimate of the error is off by, where the noise is not as strong as it is taken for.
+
+    All such estimates have the form (y - f)^2 + v (2 d - 1), with v the noise's variance and d the
+    divergence by a random probe. With v wrong by a part of itself, they are off by
+    part v (2 d - 1): a denoiser that lets more of the noise through is the more flattered, the
+    lower its level is estimated.
+
+    Parameters
+    ----------
+    noise : the noise model, in the units of the image.
+    part : of its variance.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gaintuning.noise import Gaussian
+    >>> noisy, rng = torch.full((1, 1, 8, 8), 0.5), torch.Generator().manual_seed(0)
+    >>> identity = LevelError(Gaussian(0.1), 0.05)(lambda y: y, noisy, rng)
+    >>> round(identity.mean().item(), 6)
+    0.0005
+    """
+
+    noise: Noise
+    part: float
+
+    def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
+        variance = self.noise.variance(noisy)
+        step = min(0.1 * float(variance.mean()) ** 0.5, 0.01)
+        _, divergence = denoise_with_divergence(denoiser, noisy, step, rng)
+        return self.part * variance * (2 * divergence - 1)
