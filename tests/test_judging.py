@@ -28,6 +28,14 @@ def test_the_standard_error_of_a_comparison_is_honest() -> None:
     assert abs(torch.tensor(falls).std() / torch.tensor(errors).mean() - 1) < 4 / 28
 
 
+def test_an_error_that_all_blocks_share_adds_to_the_standard_error() -> None:
+    losses = [torch.rand(1, 1, 64, 64, generator=Generator().manual_seed(seed)) for seed in (0, 1)]
+    alone = compare(losses[:1], losses[1:])
+    shared = compare(losses[:1], losses[1:], off_by=-3 * alone.standard_error)
+    assert shared.standard_error == pytest.approx(10**0.5 * alone.standard_error)
+    assert (shared.before, shared.after) == (alone.before, alone.after)
+
+
 @pytest.mark.parametrize("size", [(513, 513), (1030, 2050)])
 def test_a_large_image_is_judged_on_crops_whose_number_does_not_grow(
     size: tuple[int, int],

@@ -15,6 +15,7 @@ from gaintuning.objectives import (
     BlindSpot,
     BlindSpotByArchitecture,
     Hudson,
+    LevelError,
     Neighbor2Neighbor,
     NoiseResampling,
     Pure,
@@ -63,6 +64,22 @@ def test_sure_is_unbiased_for_the_error_against_the_clean_image() -> None:
     standard_error = gap.std() / len(gap) ** 0.5
     assert standard_error < 0.01 * error  # the test has power
     assert gap.mean().abs() < 4 * standard_error
+
+
+def test_a_wrong_level_puts_sure_and_pure_off_by_what_is_told() -> None:
+    denoiser, rng = smoothing(), Generator().manual_seed(0)
+    noisy, part = Gaussian(SIGMA).sample(clean_image(), rng), 0.07
+
+    def loss(objective: Objective) -> Tensor:
+        return objective(denoiser, noisy, Generator().manual_seed(1))
+
+    stronger, as_told = (loss(Sure(SIGMA * factor**0.5, step=0.01)) for factor in (1 + part, 1.0))
+    torch.testing.assert_close(loss(LevelError(Gaussian(SIGMA), part)), stronger - as_told)
+    counts = Poisson(0.05, offset=-5.0)  # no intensity lies below no count
+    stronger, as_told = (
+        loss(Pure(0.05 * factor, offset=-5.0, step=0.01)) for factor in (1 + part, 1.0)
+    )
+    torch.testing.assert_close(loss(LevelError(counts, part)), stronger - as_told)
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0])

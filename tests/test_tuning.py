@@ -13,8 +13,17 @@ from gaintuning._types import Denoiser, Images
 from gaintuning.gains import all_parameters, last_layers
 from gaintuning.judging import Risk
 from gaintuning.networks import DnCNN, UNet
-from gaintuning.objectives import Sure
-from gaintuning.tuning import Schedule, losses_along, lowest_along, lowest_of_parabola, tune
+from gaintuning.noise import Gaussian
+from gaintuning.objectives import LevelError, Sure
+from gaintuning.tuning import (
+    Schedule,
+    Tuned,
+    losses_along,
+    lowest_along,
+    lowest_of_parabola,
+    surest_along,
+    tune,
+)
 
 SIGMA = 0.2
 SHORT = Schedule(steps=12, pixels=48**2, rounds=1)
@@ -157,14 +166,84 @@ def test_a_very_small_image_can_be_tuned_on() -> None:
     assert tuned.network(noisy).shape == noisy.shape
 
 
-def test_a_risk_must_fall_by_more_than_chance() -> None:
-    schedule, image = Schedule(), torch.zeros(1, 1, 256, 256)
-    assert schedule.keeps(Risk(2.0, 1.0, 0.5), image)
-    assert not schedule.keeps(Risk(2.0, 1.0, 1.5), image)
-    assert not schedule.keeps(Risk(1.0, 2.0, 0.5), image)
-    assert not schedule.keeps(Risk(2.0, 1.0, float("inf")), image)
-    assert not schedule.keeps(Risk(float("nan"), 1.0, 0.5), image)
-    assert not schedule.keeps(Risk(2.0, 1.0, 0.6), image[..., :64, :64])
+def three_losses(lowest: float, rough: float, side: int = 64) -> list[list[Tensor]]:
+    """Half way, the whole way and nothing of a way along which the mean loss is a parabola."""
+    rng = Generator().manual_seed(0)
+    noise = rough * torch.randn(1, 1, side, side, generator=rng, dtype=torch.float64)
+    noise -= noise.mean()
+    return [[2 + (part - lowest) ** 2 + part * noise] for part in (0.0, 0.5, 1.0)]
+
+
+@given(lowest=st.floats(0, 1), rough=st.floats(0, 20), caution=st.floats(0, 5))
+def test_caution_only_ever_holds_back(lowest: float, rough: float, caution: float) -> None:
+    way = three_losses(lowest, rough)
+    far, near = (surest_along(*way, each) for each in (caution, caution + 1))
+    rounding = 1 / 40
+    assert 0 <= near <= far <= lowest_along(*way) + rounding
+
+
+def test_a_fall_that_is_sure_is_taken_whole_and_one_that_is_chance_not_at_all() -> None:
+    assert surest_along(*three_losses(0.7, rough=0), 1.0) == pytest.approx(0.7, abs=1e-9)
+    assert surest_along(*three_losses(0.7, rough=1), 1.0) > 0.6
+    assert surest_along(*three_losses(0.1, rough=20), 1.0) == 0
+    assert surest_along(*three_losses(0.0, rough=1), 1.0) == 0
+    # Of a single block nobody knows a standard error.
+    assert surest_along(*three_losses(0.7, rough=1, side=16), 1.0) == 0
+    broken = three_losses(float("nan"), rough=1)
+    assert surest_along(*broken, 1.0) == 0
+
+
+def test_how_sure_it_must_be_is_a_matter_of_pixels() -> None:
+    schedule = Schedule()
+    sides = [schedule.caution_for(torch.zeros(1, 1, side, side)) for side in (64, 256, 512)]
+    assert sides == [4.0, 1.0, 1.0]
+
+
+def test_what_is_kept_is_hardly_ever_worse_where_there_is_nothing_to_learn() -> None:
+    """The gain is the best one from the start: whatever is learned is noise."""
+    wiener = 0.3**2 / (0.3**2 + SIGMA**2)
+    schedule = Schedule(steps=12, rate=0.1, rounds=1)
+    changes, boldest = [], []
+    for seed in range(60):
+        rng = Generator().manual_seed(seed)
+        clean = 0.3 * torch.randn(1, 1, 64, 64, generator=rng, dtype=torch.float64)
+        noisy = clean + SIGMA * torch.randn(clean.shape, generator=rng, dtype=torch.float64)
+        with torch.random.fork_rng():
+            start = Shrink(wiener).double()
+        tuned = tune(start, noisy, Sure(SIGMA), schedule=schedule, rng=rng)
+        before = (start(noisy) - clean).square().mean()
+        changes.append((tuned.network(noisy) - clean).square().mean() / before - 1)
+        gain = tuned.boldest_gains["scale"]
+        boldest.append((wiener * gain * noisy - clean).square().mean() / before - 1)
+    kept, all_of_it = torch.stack(changes), torch.stack(boldest)
+    assert all_of_it.max() > 0.001  # the test has power
+    assert kept.max() < 0.001
+
+
+def test_an_uncertain_level_of_the_noise_holds_back() -> None:
+    """A gain that lets more noise through is the more flattered, the lower the level is taken."""
+    _, noisy = white_image(128)
+    schedule = Schedule(steps=20, rate=3e-2, rounds=1)
+
+    def found(part: float) -> Tuned:
+        with torch.random.fork_rng():
+            start = Shrink(0.5)
+        return tune(
+            start,
+            noisy,
+            Sure(SIGMA),
+            judge_error=LevelError(Gaussian(SIGMA), part),
+            schedule=schedule,
+            rng=Generator().manual_seed(0),
+        )
+
+    sure, less_sure, unsure = map(found, (0.0, 0.1, 1.0))
+    ways = [abs(each.gains["scale"].item() - 1) for each in (sure, less_sure)]
+    assert sure.accepted
+    assert less_sure.accepted
+    assert ways[1] < ways[0]
+    assert not unsure.accepted
+    assert torch.equal(sure.boldest_gains["scale"], unsure.boldest_gains["scale"])
 
 
 @given(lowest=st.floats(0, 1), curvature=st.floats(0.01, 100))
