@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from gaintuning import zoo
+from gaintuning.experiments import registry
+from gaintuning.experiments.page import page as page_of_experiment
+from gaintuning.tables import read_table
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
@@ -57,6 +60,21 @@ def test_the_tables_in_the_documentation_are_those_of_the_raw_results(
     assert networks.cards() in page("networks")
     assert networks.table(rows("networks")) in page("networks")
     assert set12.table(rows("piecewise"), piecewise.RUNS) in page("networks")
+
+
+REPRODUCED = sorted((ROOT / "docs" / "reproduced").glob("*.csv"))
+
+
+@pytest.mark.parametrize("table", REPRODUCED, ids=lambda table: table.stem)
+def test_the_pages_of_experiments_are_those_of_their_rows(table: Path) -> None:
+    experiment = registry.load(table.stem)
+    found = read_table(table, experiment.kind)
+    assert found
+    assert not any(row["error"] for row in found)
+    text = page_of_experiment(table.stem, experiment, found, quick=False)
+    assert table.with_suffix(".md").read_text(encoding="utf-8") == text
+    assert "<svg" in table.with_suffix(".svg").read_text()
+    assert f"reproduced/{table.stem}.md" in page("results")
 
 
 def test_the_networks_of_the_results_are_those_on_board(
