@@ -5,7 +5,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from skimage import data
 from torch import nn
 
 from gaintuning import zoo
@@ -76,23 +75,6 @@ def test_the_estimate_is_in_the_units_of_the_image(
     found = estimate_noise((factor * noisy + shift)[None], denoiser)
     assert isinstance(found.noise, Gaussian)
     assert found.noise.sigma == pytest.approx(20 * factor, rel=0.03)
-
-
-def test_strong_noise_is_not_taken_for_weaker_noise(denoiser: nn.Module) -> None:
-    """Blocks chosen for their own smoothness would hold less than their share of the noise."""
-    scenes = [
-        data.camera()[:256, :256],
-        data.camera()[200:456, 180:436],
-        data.coins()[:256, :256],
-        data.moon()[:256, :256],
-        data.cell()[200:456, :256],
-    ]
-    errors = []
-    for seed, clean in enumerate(scenes):
-        noisy = clean + np.random.default_rng(seed).normal(0, 80, clean.shape)
-        errors.append(float(estimate_noise(noisy[None], denoiser).noise.sigma) / 80 - 1)
-    # A single one scatters by about 0.004.
-    assert abs(np.mean(errors)) < 2 * 0.004 / len(errors) ** 0.5
 
 
 @pytest.mark.parametrize("width", [0.7, 1.0])

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from gaintuning._types import Denoiser, Images
 from gaintuning.divergence import denoise_with_divergence
@@ -36,14 +35,6 @@ PIECE = 128
 PLANES = 16
 SMOOTH = 0.5
 """The part of the blocks that is kept."""
-
-ERROR_PER_SLOPE, ERROR_WITHOUT_SLOPE = 1.165, -0.0102
-"""Mean squared error over variance, in smooth places, of the network that serves by default.
-
-As a line in its slope there, it is within 0.001 of what was found in every twelfth image of BSD400
-at sigma 10, 20, 30, 50 and 80. The best of denoisers has an error as large as its slope. This one
-lets some noise through where it need not: where its slope is least, its error is less.
-"""
 
 MANY_BLOCKS = 64
 
@@ -190,39 +181,25 @@ def _cut_off(images: Images) -> tuple[Images, float]:
 
 @torch.inference_mode()
 def _blocks(denoiser: Denoiser, unit: Images, cut_off: Images, side: int) -> Blocks:
-    """Of the blocks of which little is cut off, the half in the smoother neighbourhoods.
-
-    Where the noise itself happens to be weak or smooth, a block looks smoother than it is. Chosen
-    by their own slope, the blocks would have less than their share of the noise.
-    """
+    """The smoother half of the blocks of which little is cut off."""
     if unit.numel() < MANY_BLOCKS * side**2:
         side = 8
     rng = generator(0)
     parameters = list(denoiser.parameters()) if isinstance(denoiser, torch.nn.Module) else [unit]
-    sums: list[list[Array]] = [[], [], [], [], []]
+    sums: list[list[Array]] = [[], [], [], []]
     for image, ends in zip(unit.split(1), cut_off.split(1), strict=True):
         noisy = lay_out_images(image.to(parameters[0]))
         denoised, divergence = denoise_with_divergence(denoiser, noisy, 0.01, rng)
-        energy, slope, mean, cut = (
-            avg_pool2d(values.double().cpu(), side)
-            for values in ((noisy - denoised).square(), divergence, denoised, ends)
-        )
-        for found, blocks in zip(sums, (energy, slope, mean, cut, _around(slope)), strict=True):
-            found.append(blocks.flatten().numpy())
-    energies, slopes, means, cuts, slopes_around = (np.concatenate(found) for found in sums)
-    usable = (cuts < 0.02) & (slopes < 0.95) & (energies > 0)
+        maps = ((noisy - denoised).square(), divergence, denoised, ends)
+        for found, values in zip(sums, maps, strict=True):
+            pooled = torch.nn.functional.avg_pool2d(values.double().cpu(), side)
+            found.append(pooled.flatten().numpy())
+    energy, slope, mean, cut = (np.concatenate(found) for found in sums)
+    usable = (cut < 0.02) & (slope < 0.95) & (energy > 0)
     if usable.sum() < 8:
-        usable = energies > 0
-    smoothest = np.argsort(np.where(usable, slopes_around, np.inf))
+        usable = energy > 0
+    smoothest = np.argsort(np.where(usable, slope, np.inf))
     kept = smoothest[: max(8, int(SMOOTH * usable.sum()))]
     kept = kept[usable[kept]]
-    # SURE: mean((y - f)^2) = variance (1 - 2 slope) + mean squared error
-    chosen = slopes[kept]
-    error = np.minimum(chosen, ERROR_PER_SLOPE * chosen + ERROR_WITHOUT_SLOPE)
-    variance = energies[kept] / (1 - 2 * chosen + error).clip(0.05)
-    return Blocks(means[kept], variance, side**2, max(8, int(SMOOTH * (cuts < 0.02).sum())))
-
-
-def _around(blocks: Images) -> Images:
-    """The mean of each block and its neighbours."""
-    return avg_pool2d(blocks, 3, stride=1, padding=1, count_include_pad=False)
+    variance = energy[kept] / (1 - slope[kept]).clip(0.05)
+    return Blocks(mean[kept], variance, side**2, max(8, int(SMOOTH * (cut < 0.02).sum())))

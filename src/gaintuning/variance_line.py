@@ -15,7 +15,7 @@ Array: TypeAlias = NDArray[np.floating]
 ABOVE = 2.0
 """A block this many standard errors above the line shows texture."""
 
-ERROR_OF_LEVEL = 0.007
+ERROR_OF_LEVEL = 0.01
 ERROR_OF_GAIN = 0.03
 """What the scatter of the blocks does not show: texture that looks like noise, and a denoiser that
 is not as good as it can be. They are the median errors on natural images, see docs/noise.md."""
