@@ -38,7 +38,7 @@ class Sure:
             raise ValueError(f"Sure needs the noise's sigma, above 0, got {self.sigma}")
 
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
-        step = min(0.1 * self.sigma, 0.01) if self.step is None else self.step
+        step = probe_step(self.sigma) if self.step is None else self.step
         denoised, divergence = denoise_with_divergence(denoiser, noisy, step, rng)
         return (denoised - noisy).square() + self.sigma**2 * (2 * divergence - 1)
 
@@ -86,7 +86,7 @@ class Pure:
         step = self.step
         if step is None:
             middle = (self.gain * max(0.5 - self.offset, self.gain) + self.sigma**2) ** 0.5
-            step = min(0.1 * middle, 0.01)
+            step = probe_step(middle)
         denoised, divergence = denoise_with_divergence(denoiser, noisy, step, rng)
         return (denoised - noisy).square() + variance * (2 * divergence - 1)
 
@@ -120,6 +120,11 @@ class LevelError:
 
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
         variance = self.noise.variance(noisy)
-        step = min(0.1 * float(variance.mean()) ** 0.5, 0.01)
+        step = probe_step(float(variance.mean()) ** 0.5)
         _, divergence = denoise_with_divergence(denoiser, noisy, step, rng)
         return self.part * variance * (2 * divergence - 1)
+
+
+def probe_step(sigma: float) -> float:
+    """A tenth of the noise, at most 0.01 of an image in [0, 1]."""
+    return min(0.1 * sigma, 0.01)
