@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gaintuning import tuning
-from gaintuning.adaptation import Adaptation, find_noise, withdrawn_if_too_much
+from gaintuning.adaptation import Adaptation
+from gaintuning.adapting import find_noise, withdrawn_if_too_much
 from gaintuning.choosing import choose_objective
 from gaintuning.denoising import denoise
 from gaintuning.judging import Risk, pixel_losses

@@ -10,7 +10,8 @@ from typing import Any
 
 from gaintuning import zoo
 from gaintuning._types import Progress
-from gaintuning.adaptation import Array, find_noise
+from gaintuning.adaptation import Array
+from gaintuning.adapting import find_noise
 from gaintuning.choosing import ObjectiveName
 from gaintuning.denoising import Denoised, denoise
 from gaintuning.files import Image, check_output, read_image, write_image

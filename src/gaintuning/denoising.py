@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from gaintuning import tuning, zoo
 from gaintuning._types import Images, Progress
-from gaintuning.adaptation import (
-    Adaptation,
-    Array,
+from gaintuning.adaptation import Adaptation, Array
+from gaintuning.adapting import (
     bring_into_range,
     error_map,
     error_of_judge,

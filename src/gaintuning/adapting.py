@@ -1,0 +1,231 @@
+"""The steps by which one channel is adapted to: each takes what was learned, and adds to it."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, nn
+
+from gaintuning import zoo
+from gaintuning._types import Images, Objective
+from gaintuning.adaptation import Adaptation, Array
+from gaintuning.choosing import error_to_compare_by, estimated_error
+from gaintuning.contrast import find_contrast, with_contrast
+from gaintuning.error_map import expected_error
+from gaintuning.gains import channel_gains
+from gaintuning.judging import compare, judged_pieces, mean_loss, pixel_losses
+from gaintuning.layout import lay_out_network
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
+from gaintuning.objectives import LevelError
+from gaintuning.orientations import MeanOfOrientations
+from gaintuning.patches import random_crops
+from gaintuning.scaling import IntensityRange, find_range
+from gaintuning.stabilizing import Stabilized
+from gaintuning.trust import Residual, estimate_error, residual_of
+from gaintuning.tuning import Tuned, fuse_for
+
+CROP, CROPS = 128, 4
+"""Side and number of the crops of which the mean of all orientations is judged."""
+
+
+def look_at(
+    planes: Array,
+    noise: Noise | Literal["auto"],
+    intensity_range: tuple[float, float] | None,
+    device: torch.device,
+    which: str,
+    *,
+    blind: bool,
+) -> Adaptation:
+    """Range and noise of one channel, stated or found."""
+    if noise != "auto" and not isinstance(noise, (Gaussian, Poisson, PoissonGaussian)):
+        raise TypeError(
+            "noise must be Gaussian(sigma), Poisson(gain), PoissonGaussian(gain, sigma) or 'auto', "
+            f"got {noise!r}; say which, as in gaintuning.Gaussian(25)"
+        )
+    try:
+        scale = IntensityRange(*intensity_range) if intensity_range else find_range(planes)
+        if noise == "auto":
+            estimate = find_noise(planes, device)
+            return Adaptation(scale, estimate.noise, estimate, blind)
+    except ValueError as error:
+        raise ValueError(f"{which}{error}") from error
+    return Adaptation(scale, noise, blind=blind)
+
+
+def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
+    """The noise of (n, samples, height, width) planes, by the network that serves by default."""
+    return estimate_noise(
+        planes.reshape(-1, *planes.shape[-2:]), lay_out_network(zoo.load(zoo.DEFAULT)[0].to(device))
+    )
+
+
+def bring_into_range(
+    network: nn.Module, few: Images, adaptation: Adaptation
+) -> tuple[nn.Module, Adaptation, IntensityRange]:
+    """Less contrast, or shot noise stabilized, if the noise is then one that the network knows."""
+    scale = adaptation.intensity_range
+    if adaptation.blind or adaptation.stride > 1:
+        return network, adaptation, scale
+    noise, center = adaptation.noise.rescaled(scale.low, scale.high), float(few.mean())
+    fast = fuse_for(channel_gains(network), few)
+    if not isinstance(noise, (Poisson, PoissonGaussian)):
+        contrast = find_contrast(fast, few, error_to_compare_by(noise, fast), center)
+    else:
+        stabilized = Stabilized(network, noise)
+        fast_stabilized = fuse_for(channel_gains(stabilized), few)
+        risk, _ = estimated_error(noise, fast_stabilized)
+        contrast = find_contrast(fast, few, risk, center)
+        without, with_it = (
+            mean_loss(pixel_losses(each, few, risk, seed=0))
+            for each in (with_contrast(fast, contrast, center), fast_stabilized)
+        )
+        if with_it < without:
+            return stabilized, replace(adaptation, stabilized=True), scale
+    if contrast == 1:
+        return network, adaptation, scale
+    return network, replace(adaptation, contrast=contrast), scale.stretched(1 / contrast, center)
+
+
+def error_of_judge(adaptation: Adaptation, network_sees: IntensityRange) -> Objective | None:
+    """What the estimated risk is off by, if a level that was found is by a standard error."""
+    estimate = adaptation.estimate
+    if estimate is None or adaptation.blind or adaptation.stride > 1:
+        return None
+    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    return LevelError(noise, part=2 * estimate.standard_error)
+
+
+def learned(
+    adaptation: Adaptation, objective: str, tuned: Tuned, network_sees: IntensityRange
+) -> Adaptation:
+    """With what tuning found, in the squared units of the image."""
+    square = network_sees.width**2
+    around = "network." if adaptation.stabilized else ""
+    gains, boldest = (
+        {layer.removeprefix(around): gain for layer, gain in found.items()}
+        for found in (tuned.gains, tuned.boldest_gains)
+    )
+    return replace(
+        adaptation,
+        objective=objective,
+        accepted=tuned.accepted,
+        risk=tuned.risk.scaled(square),
+        gains=gains,
+        boldest_gains=boldest,
+        losses=tuple(square * loss for loss in tuned.losses),
+    )
+
+
+def with_errors(
+    adaptation: Adaptation,
+    pretrained: nn.Module,
+    tuned: Tuned,
+    few: Images,
+    network_sees: IntensityRange,
+) -> Adaptation:
+    """With the estimated errors of both results, in the squared units of the image."""
+    square = network_sees.width**2
+    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    unsure = adaptation.estimate.standard_error if adaptation.estimate else 0.0
+    before = estimate_error(pretrained, few, noise, unsure)
+    after = before.lowered_by(tuned.risk) if adaptation.accepted else before
+    return replace(adaptation, pretrained_error=before.scaled(square), error=after.scaled(square))
+
+
+@torch.inference_mode()
+def with_orientations(
+    adaptation: Adaptation,
+    mean: MeanOfOrientations,
+    few: Images,
+    judge: Objective,
+    optimism: float,
+    network_sees: IntensityRange,
+) -> Adaptation:
+    """Whether the mean of all orientations may be taken, and what it brings.
+
+    It is better than the eight by what they lie apart. It may still be worse than the network
+    without any turn, if that was trained or tuned for scenes of one orientation: some crops are
+    asked that. On them the judge is too low by `optimism` for what learned from them.
+    """
+    side = min(CROP, *few.shape[-2:])
+    crops = random_crops(few, side, CROPS, Generator().manual_seed(0))
+    apart = mean.variance(crops).cpu().double()
+    once, eight = (
+        torch.cat(pixel_losses(each, crops, judge, seed=0)) for each in (mean.network, mean)
+    )
+    once = once + optimism
+    of_each = eight + apart
+    harm = compare([of_each], [once])
+    rounding = 1e-6 * float(of_each.abs().mean())
+    if harm.before - harm.after <= max(2 * harm.standard_error, rounding):
+        fall = compare([apart], [0 * apart])
+    else:
+        fall = compare([once], [eight])
+        if fall.after >= fall.before:
+            return adaptation
+    error = adaptation.error
+    if error:
+        error = error.lowered_by(fall.scaled(network_sees.width**2))
+    return replace(adaptation, orientations=8, error=error)
+
+
+def with_residual(
+    adaptation: Adaptation,
+    unit: Images,
+    denoised: NDArray[np.float64],
+    network_sees: IntensityRange,
+) -> Adaptation:
+    """With what was taken away from the image, or from parts of a large one."""
+    return replace(adaptation, residual=_residual(adaptation, unit, denoised, network_sees))
+
+
+def _residual(
+    adaptation: Adaptation,
+    unit: Images,
+    denoised: NDArray[np.float64],
+    network_sees: IntensityRange,
+) -> Residual:
+    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    before, after = (
+        torch.cat(judged_pieces(images, seed=0)) for images in (unit, torch.from_numpy(denoised))
+    )
+    return residual_of(before, after, noise)
+
+
+def withdrawn_if_too_much(
+    adaptation: Adaptation,
+    unit: Images,
+    pretrained: NDArray[np.float64],
+    tuned: NDArray[np.float64],
+    network_sees: IntensityRange,
+) -> Adaptation:
+    """Not accepted after all, if tuning took details away that the pre-trained network leaves.
+
+    The risk would tell, but the noise that it is estimated for may not be the noise of the image.
+    """
+    before, after = (
+        _residual(adaptation, unit, denoised, network_sees) for denoised in (pretrained, tuned)
+    )
+    if after.holds_details and not before.holds_details:
+        return replace(adaptation, accepted=False, withdrawn=True)
+    return adaptation
+
+
+def error_map(
+    adaptation: Adaptation,
+    network: nn.Module,
+    unit: Images,
+    denoised: NDArray[np.float64],
+    network_sees: IntensityRange,
+) -> NDArray[np.float32]:
+    """The error that is expected of each pixel, in the units of the image; NaN if nobody knows."""
+    if not adaptation.has_an_error_estimate:
+        return np.full(denoised.shape, np.nan, np.float32)
+    width = network_sees.width
+    error = adaptation.error.scaled(width**-2) if adaptation.error else None
+    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    return width * expected_error(network, unit, denoised, noise, error)
