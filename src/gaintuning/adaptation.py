@@ -71,11 +71,20 @@ class Adaptation:
         """Pixels must lie so many rows or columns apart for their noise to be independent."""
         return self.estimate.stride if self.estimate else 1
 
+    def noise_in(self, scale: IntensityRange) -> Noise:
+        """The noise in units in which `scale` is from 0 to 1."""
+        return self.noise.rescaled(scale.low, scale.high)
+
+    @property
+    def has_a_risk(self) -> bool:
+        """Whether the network sees all, and the noise is independent from pixel to pixel."""
+        return not self.blind and self.stride == 1
+
     @property
     def has_an_error_estimate(self) -> bool:
-        """Whether the network sees all, and the noise is near enough to its model."""
+        """Whether there is a risk, and the noise is near enough to its model to believe it."""
         clipped = self.estimate.clipped if self.estimate else 0.0
-        return not self.blind and self.stride == 1 and clipped < MUCH_CLIPPED
+        return self.has_a_risk and clipped < MUCH_CLIPPED
 
     @property
     def verdict(self) -> str:

@@ -68,9 +68,9 @@ def bring_into_range(
 ) -> tuple[nn.Module, Adaptation, IntensityRange]:
     """Less contrast, or shot noise stabilized, if the noise is then one that the network knows."""
     scale = adaptation.intensity_range
-    if adaptation.blind or adaptation.stride > 1:
+    if not adaptation.has_a_risk:
         return network, adaptation, scale
-    noise, center = adaptation.noise.rescaled(scale.low, scale.high), float(few.mean())
+    noise, center = adaptation.noise_in(scale), float(few.mean())
     fast = fuse_for(channel_gains(network), few)
     if not isinstance(noise, (Poisson, PoissonGaussian)):
         contrast = find_contrast(fast, few, error_to_compare_by(noise, fast), center)
@@ -93,10 +93,9 @@ def bring_into_range(
 def error_of_judge(adaptation: Adaptation, network_sees: IntensityRange) -> Objective | None:
     """What the estimated risk is off by, if a level that was found is by a standard error."""
     estimate = adaptation.estimate
-    if estimate is None or adaptation.blind or adaptation.stride > 1:
+    if estimate is None or not adaptation.has_a_risk:
         return None
-    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
-    return LevelError(noise, part=2 * estimate.standard_error)
+    return LevelError(adaptation.noise_in(network_sees), part=2 * estimate.standard_error)
 
 
 def learned(
@@ -129,7 +128,7 @@ def with_errors(
 ) -> Adaptation:
     """With the estimated errors of both results, in the squared units of the image."""
     square = network_sees.width**2
-    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    noise = adaptation.noise_in(network_sees)
     unsure = adaptation.estimate.standard_error if adaptation.estimate else 0.0
     before = estimate_error(pretrained, few, noise, unsure)
     after = before.lowered_by(tuned.risk) if adaptation.accepted else before
@@ -189,7 +188,7 @@ def _residual(
     denoised: NDArray[np.float64],
     network_sees: IntensityRange,
 ) -> Residual:
-    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    noise = adaptation.noise_in(network_sees)
     before, after = (
         torch.cat(judged_pieces(images, seed=0)) for images in (unit, torch.from_numpy(denoised))
     )
@@ -227,5 +226,5 @@ def error_map(
         return np.full(denoised.shape, np.nan, np.float32)
     width = network_sees.width
     error = adaptation.error.scaled(width**-2) if adaptation.error else None
-    noise = adaptation.noise.rescaled(network_sees.low, network_sees.high)
+    noise = adaptation.noise_in(network_sees)
     return width * expected_error(network, unit, denoised, noise, error)

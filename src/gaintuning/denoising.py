@@ -172,7 +172,7 @@ def denoise(
             label, loss, judge = choose_objective(
                 objective,
                 ready,
-                adaptation.noise.rescaled(network_sees.low, network_sees.high),
+                adaptation.noise_in(network_sees),
                 blind=blind,
                 stride=adaptation.stride,
             )
