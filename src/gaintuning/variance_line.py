@@ -15,10 +15,11 @@ Array: TypeAlias = NDArray[np.floating]
 ABOVE = 2.0
 """A block this many standard errors above the line shows texture."""
 
-ERROR_OF_LEVEL = 0.01
+ERROR_OF_LEVEL = 0.006
 ERROR_OF_GAIN = 0.03
 """What the scatter of the blocks does not show: texture that looks like noise, and a denoiser that
-is not as good as it can be. They are the median errors on natural images, see docs/noise.md."""
+is not as good as it can be. So much makes the standard error cover two thirds of the levels of
+natural images, and most of their gains, see docs/noise.md."""
 
 
 @dataclass(frozen=True)
