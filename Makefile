@@ -34,4 +34,5 @@ $(BIN)/python:
 
 .venv/installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --editable '.[test]'
+	$(INSTALL) --no-deps temul-toolkit # for its two micrographs; none of its code is run
 	touch .venv/installed $@

@@ -26,7 +26,8 @@ def denoise(
     images: Annotated[
         list[Path],
         typer.Argument(
-            help="PNG, JPEG, TIFF, OME-TIFF or NPY files; patterns such as '*.tif' too."
+            help="PNG, JPEG, TIFF, OME-TIFF, NPY, MRC, DM3, DM4, SER, EMI, EMD, TVIPS or HDF5 "
+            "files; patterns such as '*.tif' too."
         ),
     ],
     output: Annotated[

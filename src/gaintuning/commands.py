@@ -14,7 +14,7 @@ from gaintuning.adaptation import Array
 from gaintuning.adapting import find_noise
 from gaintuning.choosing import ObjectiveName
 from gaintuning.denoising import Denoised, denoise
-from gaintuning.files import Image, check_output, read_image, write_image
+from gaintuning.files import Image, check_output, read_image, write_image, written_name
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Noise, parse_noise
 from gaintuning.noise_estimation import NoiseEstimate
@@ -105,10 +105,9 @@ def plan(images: Sequence[Path], output: Path, report: Path | None) -> list[Job]
         raise ValueError(f"--report {report}: give a name that ends in .html, or a folder")
     jobs = []
     for source in sources:
-        from_jpeg = source.suffix.lower() in (".jpg", ".jpeg")
-        name = f"{source.stem}.png" if from_jpeg else source.name
+        target = output / written_name(source) if into_folder else output
         page = report / f"{source.name}.html" if report and pages_in_folder else report
-        jobs.append(Job(source, output / name if into_folder else output, page))
+        jobs.append(Job(source, target, page))
     written = [path.resolve() for job in jobs for path in (job.target, job.report) if path]
     for path in written:
         if path in {source.resolve() for source in sources}:
@@ -244,6 +243,7 @@ def _image_facts(image: Image) -> dict[str, Any]:
         "shape": " x ".join(map(str, pixels.shape)),
         "dtype": str(pixels.dtype),
         "pixel size": ", ".join(lengths) or "not stated",
+        **{name: f"{value:g} {unit}" for name, (value, unit) in image.acquisition.items()},
         "intensities": f"{pixels.min():g} to {pixels.max():g}, mean {pixels.mean():g}",
     }
     try:

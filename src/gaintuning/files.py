@@ -14,15 +14,20 @@ import numpy as np
 from imageio.v3 import imread
 from numpy.typing import NDArray
 
+from gaintuning.acquisition import Acquisition
 from gaintuning.outputs import check_place, whole_file
 from gaintuning.tiff import PixelSize, check_ome, complaints_of, read_tiff, write_ome, write_tiff
 from gaintuning.validate import default_axes
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")
+_JPEG = (".jpg", ".jpeg")
+_MRC = (".mrc", ".mrcs", ".map", ".rec", ".st")
+_MICROSCOPES = (".dm3", ".dm4", ".ser", ".emi", ".emd", ".tvips", ".h5", ".hdf5")
+_WRITTEN = (".png", ".tif", ".tiff", ".npy", *_MRC)
+
+SUFFIXES = (*_WRITTEN, *_JPEG, *_MICROSCOPES)
 
 _FLOATS = ("float16", "float32", "float64")
 _PNG_DTYPES = ("uint8", "uint16")
-_JPEG = (".jpg", ".jpeg")
 _OME = (".ome.tif", ".ome.tiff")
 _AXES = re.compile(r"(?!.*(.).*\1)[TZC]*YXS?")
 
@@ -37,6 +42,7 @@ class Image:
     axes : a letter for each axis of `pixels`: none or some of T, Z and C in any order, then Y and
         X, then S (samples: gray and alpha, or red, green, blue and perhaps alpha) or not.
     pixel_size : the length of a pixel along Z, Y and X, each with its unit; without those unknown.
+    acquisition : how a micrograph was taken, as far as the file says.
 
     Raises
     ------
@@ -54,6 +60,7 @@ class Image:
     pixels: NDArray[Any]
     axes: str
     pixel_size: PixelSize = field(default_factory=dict)
+    acquisition: Acquisition = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -84,18 +91,20 @@ class Image:
 
 
 def read_image(path: Path) -> Image:
-    """Read a PNG, JPEG, TIFF (plain, ImageJ or OME) or NPY file.
+    """Read an image file of any suffix in `SUFFIXES`.
 
     Palettes and bits of a PNG become 8-bit samples, and its alpha is the last sample. A JPEG is
     turned as its EXIF orientation says. Of several series in a TIFF the largest is read, and axes
     that it does not name are, from the last to the first, those free of Z, T and C; color maps are
     taken for a display's and not applied, and where 0 is white it stays 0. ImageJ and OME do not
     tell axes of length 1 from axes that are not there, so these are dropped. The axes of an
-    NPY are those of `default_axes`.
+    NPY and of HDF5 are those of `default_axes`. Of several images in the file of a microscope the
+    largest is read.
 
     Raises
     ------
     OSError : there is no such file, it is a folder, or it may not be read.
+    ImportError : the format needs the extra `em`.
     ValueError : the file is empty, damaged or of an unknown format, or holds no image (see Image).
 
     Examples
@@ -108,9 +117,9 @@ def read_image(path: Path) -> Image:
     """
     with _one_sentence(path, "could not be read", "check its permissions and the disk"):
         _check_input(path)
-        pixels, axes, pixel_size = _decode(path)
+        pixels, axes, pixel_size, acquisition = _decode(path)
     try:
-        return Image(_native(pixels), axes, pixel_size)
+        return Image(_native(pixels), axes, pixel_size, acquisition)
     except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}") from None
 
@@ -120,12 +129,27 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
+def written_name(source: Path) -> str:
+    """The name of the denoised file of a source: as it is, or with a suffix that can be written.
+
+    Examples
+    --------
+    >>> written_name(Path("a.mrc")), written_name(Path("b.dm4")), written_name(Path("c.jpg"))
+    ('a.mrc', 'b.tif', 'c.png')
+    """
+    suffix = source.suffix.lower()
+    if suffix in _JPEG:
+        return f"{source.stem}.png"
+    return f"{source.stem}.tif" if suffix in _MICROSCOPES else source.name
+
+
 def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
     """Write an image in the format of the name's suffix, whole or not at all.
 
     .tif and .tiff are ImageJ hyperstacks where ImageJ can hold the image, and else plain TIFF;
-    .ome.tif and .ome.tiff are OME-TIFF. All keep dtype, axes and pixel size, but for OME's axes of
-    length 1. .png and .npy keep the pixels alone.
+    .ome.tif and .ome.tiff are OME-TIFF. All keep dtype, axes, pixel size and acquisition, but for
+    OME's axes of length 1; so does MRC (.mrc, .mrcs, .map, .rec, .st), with lengths in Å. .png and
+    .npy keep the pixels alone.
 
     Raises
     ------
@@ -191,11 +215,19 @@ def _check_input(path: Path) -> None:
         raise ValueError(f"{path} is empty (0 bytes); copy or export it again")
 
 
-def _decode(path: Path) -> tuple[NDArray[Any], str, PixelSize]:
+def _decode(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
     suffix = path.suffix.lower()
     with _decoding(path):
         if suffix in (".tif", ".tiff"):
             return read_tiff(path)
+        if suffix in _MRC:
+            from gaintuning.mrc import read_mrc
+
+            return read_mrc(path)
+        if suffix in _MICROSCOPES:
+            from gaintuning.micrographs import read_micrograph
+
+            return read_micrograph(path)
         if suffix == ".npy":
             with path.open("rb") as file:
                 pixels = np.lib.format.read_array(file, allow_pickle=False)
@@ -204,17 +236,19 @@ def _decode(path: Path) -> tuple[NDArray[Any], str, PixelSize]:
         else:
             pixels = imagecodecs.png_decode(path.read_bytes())
     if suffix == ".npy":
-        return pixels, _axes_of_array(path, pixels), {}
-    return pixels, "YXS" if pixels.ndim == 3 else "YX", {}
+        return pixels, _axes_of_array(path, pixels), {}, {}
+    return pixels, "YXS" if pixels.ndim == 3 else "YX", {}, {}
 
 
 @contextmanager
 def _decoding(path: Path) -> Iterator[None]:
     """Keep decoders quiet, and make whatever they raise one sentence."""
     try:
-        with warnings.catch_warnings(), complaints_of("imagecodecs"):
+        with warnings.catch_warnings(), complaints_of("imagecodecs"), complaints_of("rsciio"):
             warnings.simplefilter("ignore")
             yield
+    except ImportError as error:  # of the extra for this format
+        raise ImportError(f"{path} could not be read: {error}") from error
     except Exception as error:  # they raise anything, from struct.error to IndexError
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -248,15 +282,19 @@ def _check_format(path: Path, image: Image) -> None:
     suffix, dtype = path.suffix.lower(), image.pixels.dtype
     if suffix in _JPEG:
         raise ValueError("JPEG would add losses of its own; write a .png or .tif")
-    if suffix not in SUFFIXES:
-        known = ", ".join(known for known in SUFFIXES if known not in _JPEG)
-        raise ValueError(f"the suffix is {suffix or 'missing'}, but {known} are known; give one")
+    if suffix not in _WRITTEN:
+        known = ", ".join(_WRITTEN)
+        raise ValueError(f"the suffix is {suffix or 'missing'}, but {known} are written; give one")
     if suffix == ".png" and image.axes not in ("YX", "YXS"):
         raise ValueError(f"PNG holds one plane, not axes {image.axes}; write a .tif or .npy")
     if suffix == ".png" and dtype.name not in _PNG_DTYPES:
         raise ValueError(f"PNG holds 8- and 16-bit integers, not {dtype}; write a .tif or .npy")
     if path.name.lower().endswith(_OME):
         check_ome(image.pixels, image.axes, image.pixel_size)
+    if suffix in _MRC:
+        from gaintuning.mrc import check_mrc
+
+        check_mrc(image.pixels, image.axes, image.pixel_size)
 
 
 def _encode(file: BinaryIO, path: Path, image: Image) -> None:
@@ -265,10 +303,13 @@ def _encode(file: BinaryIO, path: Path, image: Image) -> None:
         file.write(imagecodecs.png_encode(pixels))
     elif name.endswith(".npy"):
         np.lib.format.write_array(file, pixels, allow_pickle=False)
-    elif name.endswith(_OME):
-        write_ome(file, pixels, image.axes, image.pixel_size)
+    elif path.suffix.lower() in _MRC:
+        from gaintuning.mrc import write_mrc
+
+        write_mrc(Path(file.name), pixels, image.axes, image.pixel_size, image.acquisition)
     else:
-        write_tiff(file, pixels, image.axes, image.pixel_size)
+        write = write_ome if name.endswith(_OME) else write_tiff
+        write(file, pixels, image.axes, image.pixel_size, image.acquisition)
 
 
 def _native(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -15,12 +15,15 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from gaintuning.acquisition import Acquisition, from_text, to_text
+
 PixelSize = Mapping[str, tuple[float, str]]
 
-# the units of length that have a symbol in OME, in centimetres
-_CENTIMETRES = {
+CENTIMETRES = {
     "pm": 1e-10, "Å": 1e-8, "nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "in": 2.54, "m": 100.0
 }  # fmt: skip
+"""The units of length that have a symbol in OME."""
+
 _SYMBOLS = {
     "um": "µm", "micron": "µm", "microns": "µm", "\\u00B5m": "µm",
     "\N{GREEK SMALL LETTER MU}m": "µm",
@@ -39,8 +42,8 @@ _FIRST_PRIVATE_TAG = 32768
 _LARGEST = 2**32 - 1
 
 
-def read_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize]:
-    """The largest series of a TIFF: its pixels, their axes, and the pixel size as far as known.
+def read_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
+    """The largest series of a TIFF: its pixels, their axes, the pixel size and how it was taken.
 
     Axes end with YX or YXS unless the file has none of these. Of the units "um", "micron" and
     "inch" are given as OME's symbols "µm" and "in", and others as they are.
@@ -56,13 +59,20 @@ def read_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize]:
             raise ValueError("some of its planes are missing, or in files that are not there")
         pixels = series.asarray()
         pixel_size = _pixel_size(tiff, series)
+        acquisition = _acquisition(tiff, series)
     for complaint in complaints:
         if _means_loss(complaint):
             raise ValueError(complaint.getMessage())
-    return *_in_order(pixels, series.axes), pixel_size
+    return *_in_order(pixels, series.axes), pixel_size, acquisition
 
 
-def write_tiff(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+def write_tiff(
+    file: BinaryIO,
+    pixels: NDArray[Any],
+    axes: str,
+    pixel_size: PixelSize,
+    acquisition: Acquisition,
+) -> None:
     """Write an ImageJ hyperstack if that holds all there is, and else a plain TIFF.
 
     Examples
@@ -70,23 +80,29 @@ def write_tiff(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: Pixe
     >>> from tempfile import mkdtemp
     >>> path = Path(mkdtemp()) / "cells.tif"
     >>> with path.open("wb") as file:
-    ...     write_tiff(file, np.zeros((5, 8, 8), np.uint16), "TYX", {})
+    ...     write_tiff(file, np.zeros((5, 8, 8), np.uint16), "TYX", {}, {})
     >>> read_tiff(path)[1]
     'TYX'
     """
-    if _fits_imagej(pixels, axes, pixel_size):
-        _write_imagej(file, pixels, axes, pixel_size)
-    else:
-        _write_plain(file, pixels, axes, pixel_size)
+    info = {"Info": to_text(acquisition)} if acquisition else {}
+    write = _write_imagej if _fits_imagej(pixels, axes, pixel_size) else _write_plain
+    write(file, pixels, axes, pixel_size, info)
 
 
-def write_ome(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+def write_ome(
+    file: BinaryIO,
+    pixels: NDArray[Any],
+    axes: str,
+    pixel_size: PixelSize,
+    acquisition: Acquisition,
+) -> None:
     """Write an OME-TIFF; `check_ome` says before what it cannot hold."""
+    description = {"Description": to_text(acquisition)} if acquisition else {}
     tifffile.imwrite(
         file,
         pixels,
         ome=True,
-        metadata={"axes": axes, **_physical_sizes(pixel_size)},
+        metadata={"axes": axes, **_physical_sizes(pixel_size), **description},
         **_color(pixels, axes),
     )
 
@@ -108,10 +124,8 @@ def check_ome(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
     if axes.endswith("S") and pixels.shape[-1] == 2:
         raise ValueError(f"OME-TIFF holds no gray with alpha (axes {axes}, S of 2); {cure}")
     for _, unit in pixel_size.values():
-        if unit not in _CENTIMETRES:
-            raise ValueError(
-                f"OME-TIFF has no unit {unit!r}, but {', '.join(_CENTIMETRES)}; {cure}"
-            )
+        if unit not in CENTIMETRES:
+            raise ValueError(f"OME-TIFF has no unit {unit!r}, but {', '.join(CENTIMETRES)}; {cure}")
 
 
 @contextmanager
@@ -153,10 +167,24 @@ def _in_order(pixels: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
     return pixels.transpose(order), "".join(named[axis] for axis in order)
 
 
+def _acquisition(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Acquisition:
+    if series.kind == "ome":
+        return from_text(_ome_image(tiff, series).findtext("{*}Description", ""))
+    for metadata in (*(tiff.shaped_metadata or ()), tiff.imagej_metadata or {}):
+        if found := from_text(str(metadata.get("Info", ""))):
+            return found
+    return {}
+
+
+def _ome_image(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> ElementTree.Element:
+    images = ElementTree.fromstring(tiff.ome_metadata or "").findall("{*}Image")
+    return images[tiff.series.index(series)]
+
+
 def _pixel_size(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> PixelSize:
     if series.kind == "ome":
-        images = ElementTree.fromstring(tiff.ome_metadata or "").findall("{*}Image/{*}Pixels")
-        return _from_physical_sizes(images[tiff.series.index(series)].attrib)
+        pixels = _ome_image(tiff, series).find("{*}Pixels")
+        return {} if pixels is None else _from_physical_sizes(pixels.attrib)
     for metadata in tiff.shaped_metadata or ():
         if pixel_size := _from_physical_sizes(metadata):
             return pixel_size
@@ -170,11 +198,11 @@ def _pixel_size(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Pix
             units / pixels if pixels else None,
             metadata.get(f"{axis.lower()}unit", unit),
         )
-    return _known(sizes)
+    return known_sizes(sizes)
 
 
 def _from_physical_sizes(metadata: Mapping[str, Any]) -> PixelSize:
-    return _known(
+    return known_sizes(
         {
             axis: (
                 metadata.get(f"PhysicalSize{axis}"),
@@ -185,7 +213,14 @@ def _from_physical_sizes(metadata: Mapping[str, Any]) -> PixelSize:
     )
 
 
-def _known(sizes: Mapping[str, tuple[Any, Any]]) -> PixelSize:
+def known_sizes(sizes: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[float, str]]:
+    """Those that are above 0 and not in pixels, their units by OME's symbols where it has one.
+
+    Examples
+    --------
+    >>> known_sizes({"Y": ("0.065", "micron"), "X": (1, "pixel"), "Z": (None, "nm")})
+    {'Y': (0.065, 'µm')}
+    """
     known = {}
     for axis, (length, unit) in sizes.items():
         try:
@@ -222,8 +257,14 @@ def _fits_imagej(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> bool
     )
 
 
-def _write_imagej(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
-    metadata: dict[str, Any] = {"axes": axes}
+def _write_imagej(
+    file: BinaryIO,
+    pixels: NDArray[Any],
+    axes: str,
+    pixel_size: PixelSize,
+    info: Mapping[str, str],
+) -> None:
+    metadata: dict[str, Any] = {"axes": axes, **info}
     resolution = None
     if pixel_size:
         (x, unit), (y, _) = pixel_size["X"], pixel_size["Y"]
@@ -241,17 +282,23 @@ def _write_imagej(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: P
     )
 
 
-def _write_plain(file: BinaryIO, pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+def _write_plain(
+    file: BinaryIO,
+    pixels: NDArray[Any],
+    axes: str,
+    pixel_size: PixelSize,
+    info: Mapping[str, str],
+) -> None:
     # exact in the metadata, which read_tiff prefers; in the tags for other programs
     x, y = (
-        length * _CENTIMETRES.get(unit, math.inf)
+        length * CENTIMETRES.get(unit, math.inf)
         for length, unit in (pixel_size.get(axis, (math.inf, "")) for axis in "XY")
     )
     in_tags = 1 / _LARGEST < min(x, y) <= max(x, y) < _LARGEST
     tifffile.imwrite(
         file,
         pixels,
-        metadata={"axes": axes, **_physical_sizes(pixel_size)},
+        metadata={"axes": axes, **_physical_sizes(pixel_size), **info},
         resolution=(1 / x, 1 / y) if in_tags else None,
         resolutionunit="CENTIMETER" if in_tags else None,
         **_color(pixels, axes),

@@ -1,0 +1,133 @@
+"""The files of electron microscopes' own programs: Digital Micrograph, TIA, Velox, TVIPS; HDF5."""
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gaintuning.acquisition import Acquisition, known
+from gaintuning.tiff import CENTIMETRES, PixelSize, known_sizes
+from gaintuning.validate import default_axes
+
+try:
+    import h5py
+    import rsciio
+except ImportError as error:
+    raise ImportError(
+        "files of electron microscopes need rosettasciio and h5py, which are not installed: "
+        "pip install 'gaintuning[em]'"
+    ) from error
+
+READERS = {
+    ".dm3": "digitalmicrograph",
+    ".dm4": "digitalmicrograph",
+    ".ser": "tia",
+    ".emi": "tia",
+    ".emd": "emd",
+    ".tvips": "tvips",
+}
+"""The module of rosettasciio by suffix."""
+
+_MEANINGS = {
+    "beam_energy": ("voltage", "kV"),
+    "exposure": ("exposure", "s"),
+    "magnification": ("magnification", "×"),
+}
+
+
+def read_micrograph(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
+    """The largest image, or stack of images, in a file; of several as large the first.
+
+    An axis in front of Y and X is Z if it has a length, and T if not.
+
+    Raises
+    ------
+    Exception : of rosettasciio or h5py, of any class, for a file that they cannot make out.
+    ValueError : there is no image in it.
+    """
+    if path.suffix.lower() not in READERS:
+        return _read_hdf5(path)
+    reader = import_module(f"{rsciio.__name__}.{READERS[path.suffix.lower()]}")
+    images = [found for found in reader.file_reader(str(path)) if _is_image(found)]
+    if not images:
+        raise ValueError("there is no image in it, but spectra")
+    image = max(images, key=lambda found: found["data"].size)
+    lengths = [_length(axis) for axis in image["axes"]]
+    axes = _letters(lengths)
+    pixel_size = {
+        axis: size for axis, size in zip(axes, lengths, strict=True) if size and axis in "ZYX"
+    }
+    return image["data"], axes, pixel_size, _acquisition(image)
+
+
+def _is_image(found: Mapping[str, Any]) -> bool:
+    # rosettasciio marks the one axis of spectra, and no axis where it knows nothing of them
+    signal = [axis for axis in found["axes"] if not axis["navigate"]]
+    return len(signal) != 1 and 2 <= found["data"].ndim <= 4
+
+
+def _length(axis: Mapping[str, Any]) -> tuple[float, str] | None:
+    """Of a step along an axis; None if it is no length, as for time or a diffraction pattern."""
+    size = known_sizes({"": (axis["scale"], axis["units"])}).get("")
+    return size if size and size[1] in CENTIMETRES else None
+
+
+def _letters(lengths: Sequence[tuple[float, str] | None]) -> str:
+    free = ["T", "C", "Z"]
+    letters = ""
+    for length in lengths[:-2]:
+        letter = "Z" if length and "Z" in free else free[0]
+        free.remove(letter)
+        letters += letter
+    return letters + "YX"
+
+
+def _acquisition(image: Mapping[str, Any]) -> Acquisition:
+    """What rosettasciio knows the place of, among all that the microscope wrote down."""
+    values = {}
+    for place, (meaning, convert) in image.get("mapping", {}).items():
+        last = meaning.rpartition(".")[2] if isinstance(meaning, str) else ""
+        if last in _MEANINGS and (value := _look_up(image["original_metadata"], place)) is not None:
+            name, unit = _MEANINGS[last]
+            values[name] = (convert(value) if convert else value, unit)
+    return known(values)
+
+
+def _look_up(tree: Mapping[str, Any], place: str) -> Any:
+    for name in place.split("."):
+        branches = {_slug(key): branch for key, branch in tree.items()}
+        tree = branches.get(_slug(name), {})
+        if not isinstance(tree, Mapping):
+            return tree
+    return None
+
+
+def _slug(name: str) -> str:
+    # as rosettasciio's places are meant: 'exposure (s)' is their 'exposure_s'
+    return re.sub(r"\W+", "_", name).strip("_")
+
+
+def _read_hdf5(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
+    """The largest data set of 2 to 4 axes; the pixel size if it has one by ilastik's attribute."""
+    found: list[Any] = []
+
+    def collect(_: str, entry: Any) -> None:
+        if isinstance(entry, h5py.Dataset) and 2 <= entry.ndim <= 4 and entry.dtype.kind in "iuf":
+            found.append(entry)
+
+    with h5py.File(path) as file:
+        file.visititems(collect)
+        if not found:
+            raise ValueError("there is no data set of 2 to 4 axes in it")
+        largest = max(found, key=lambda entry: prod(entry.shape))
+        axes = default_axes(largest.shape)
+        sizes = largest.attrs.get("element_size_um", ())
+        planes = axes.removesuffix("S")
+        pixel_size = {
+            axis: (size, "µm") for axis, size in zip(planes[::-1], sizes[::-1], strict=False)
+        }
+        return largest[()], axes, known_sizes(pixel_size), {}

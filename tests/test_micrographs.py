@@ -1,0 +1,261 @@
+"""Files of electron microscopes: what they hold is read, written and told of; damage is named."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import h5py
+import mrcfile
+import numpy as np
+import pytest
+from micrograph_files import digital_micrograph, tia_series
+from rsciio import emd, tvips
+from typer.testing import CliRunner
+
+from gaintuning.cli import app
+from gaintuning.files import Image, read_image, write_image
+from gaintuning.tiff import CENTIMETRES
+
+RNG = np.random.default_rng(0)
+COUNTS = RNG.poisson(20, (5, 12, 16)).astype(np.uint16)
+NM = {"Y": (0.02, "nm"), "X": (0.02, "nm")}
+PLANE_AND_STACK = [COUNTS[0], COUNTS]
+
+
+def signal(pixels, scale=0.02, units="nm"):
+    """As rosettasciio's writers want an image or a movie."""
+    names = ["time", "y", "x"][-pixels.ndim :]
+    axes = [
+        {
+            "name": name,
+            "size": size,
+            "index_in_array": index,
+            "scale": 1.0 if name == "time" else scale,
+            "offset": 0.0,
+            "units": "s" if name == "time" else units,
+            "navigate": name == "time",
+        }
+        for index, (name, size) in enumerate(zip(names, pixels.shape, strict=True))
+    ]
+    metadata = {"General": {"title": "one"}, "Signal": {"signal_type": ""}}
+    return {
+        "data": pixels,
+        "axes": axes,
+        "metadata": metadata,
+        "original_metadata": {},
+        "attributes": {"_lazy": False},
+    }
+
+
+def dm3(path, pixels):
+    path.write_bytes(digital_micrograph(3, pixels, 0.02, "nm"))
+
+
+def dm4(path, pixels):
+    path.write_bytes(digital_micrograph(4, pixels, 0.02, "nm"))
+
+
+def ser(path, pixels):
+    path.write_bytes(tia_series(pixels.reshape(-1, *pixels.shape[-2:]), 2e-11))
+
+
+def berkeley(path, pixels):
+    emd.file_writer(path, signal(pixels))
+
+
+def velox(path, pixels):
+    """The groups that Velox makes: an image whose last axis is time, its metadata as JSON."""
+    frames = pixels.reshape(-1, *pixels.shape[-2:])
+    size = '{"width": "2e-11", "height": "2e-11"}'
+    told = (
+        f'{{"BinaryResult": {{"PixelSize": {size}, "PixelUnitX": "m", "PixelUnitY": "m",'
+        ' "Offset": {"x": "0", "y": "0"}, "Detector": "Ceta", "DetectorIndex": "0"},'
+        ' "Detectors": {"Detector-0": {"DetectorName": "Ceta", "ExposureTime": "0.025"}},'
+        ' "Optics": {"AccelerationVoltage": "300000"}, "Scan": {},'
+        ' "Acquisition": {"AcquisitionStartDatetime": {"DateTime": "1700000000"}},'
+        ' "Core": {"MetadataDefinitionVersion": "7.9"}}'
+    )
+    with h5py.File(path, "w") as file:
+        file["Version"] = np.array(['{"format": "Velox", "version": "2.0.0.0"}'], dtype="S")
+        image = file.create_group("Data/Image/0")
+        image["Data"] = np.moveaxis(frames, 0, -1)
+        metadata = np.zeros((len(told), len(frames)), np.uint8)
+        metadata[:] = np.frombuffer(told.encode(), np.uint8)[:, None]
+        image["Metadata"] = metadata
+
+
+def tvips_movie(path, pixels):
+    tvips.file_writer(path, signal(pixels), show_progressbar=False, mode=1)
+
+
+def mrc(path, pixels):
+    write_image(path, Image(pixels, "TYX"[-pixels.ndim :], NM))
+
+
+def hdf5(path, pixels):
+    with h5py.File(path, "w") as file:
+        file["thumbnail"] = np.zeros((2, 2), np.uint8)
+        file["exported/data"] = pixels
+        file["exported/data"].attrs["element_size_um"] = [1.0, 2e-5, 2e-5][-pixels.ndim :]
+
+
+WRITERS = {
+    "a.dm3": dm3,
+    "a.DM4": dm4,
+    "a.ser": ser,
+    "berkeley.emd": berkeley,
+    "velox.emd": velox,
+    "a_000.tvips": tvips_movie,
+    "a.mrc": mrc,
+    "a.mrcs": mrc,
+    "a.h5": hdf5,
+}
+each_format = pytest.mark.parametrize("name", WRITERS)
+
+
+@each_format
+def test_a_movie_is_read_with_the_size_of_its_pixels(tmp_path: Path, name: str) -> None:
+    WRITERS[name](tmp_path / name, COUNTS)
+    image = read_image(tmp_path / name)
+    assert image.axes == ("ZYX" if name == "a.h5" else "TYX")
+    np.testing.assert_array_equal(image.pixels, COUNTS)
+    assert image.pixels.dtype == np.uint16
+    nanometres = 1 if name == "a_000.tvips" else 0.02  # of which TVIPS writes whole numbers
+    for axis in "YX":
+        length, unit = image.pixel_size[axis]
+        assert length * CENTIMETRES[unit] == pytest.approx(nanometres * 1e-7, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS.keys() - {"a_000.tvips"}))  # a stream of frames
+def test_a_single_image_is_a_plane(tmp_path: Path, name: str) -> None:
+    WRITERS[name](tmp_path / name, COUNTS[0])
+    image = read_image(tmp_path / name)
+    assert image.axes == "YX"
+    np.testing.assert_array_equal(image.pixels, COUNTS[0])
+
+
+@each_format
+@pytest.mark.parametrize("part", [0.03, 0.3, 0.95])
+def test_a_file_cut_short_is_named_in_one_sentence(tmp_path: Path, name: str, part: float) -> None:
+    path = tmp_path / name
+    WRITERS[name](path, COUNTS)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(part * len(whole))])
+    with pytest.raises(ValueError, match="damaged, cut short") as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@each_format
+@pytest.mark.parametrize("content", [b"not an image at all, but a letter\n" * 40, bytes(4096)])
+def test_what_is_no_such_file_is_named_in_one_sentence(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="could not be read as"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_how_a_micrograph_was_taken_survives(tmp_path: Path, version: int) -> None:
+    source = tmp_path / f"a.dm{version}"
+    microscope = {"Voltage": 3e5, "Indicated Magnification": 1.2e6, "Emission Current": 0.0}
+    source.write_bytes(digital_micrograph(version, COUNTS, 0.02, "nm", microscope))
+    image = read_image(source)
+    assert image.acquisition == {"voltage": (300.0, "kV"), "magnification": (1.2e6, "×")}
+    for name in ("a.tif", "a.ome.tif", "a.mrc"):
+        write_image(tmp_path / name, image)
+        assert read_image(tmp_path / name).acquisition == image.acquisition
+
+
+def test_the_dose_of_a_microscope_is_kept_from_mrc_to_tiff_and_back(tmp_path: Path) -> None:
+    with mrcfile.new(tmp_path / "epu.mrc") as file:
+        file.set_data(COUNTS[0])
+        file.voxel_size = 0.8
+        head = np.zeros(1, mrcfile.dtypes.get_ext_header_dtype(b"FEI1"))
+        head["Metadata size"] = head.dtype.itemsize
+        head["Dose"], head["HT"], head["Integration time"] = 40e20, 3e5, 2.5
+        file.set_extended_header(head)
+        file.header.exttyp = b"FEI1"
+    image = read_image(tmp_path / "epu.mrc")
+    dose, unit = image.acquisition["dose"]
+    assert (pytest.approx(40), "e/Å²") == (dose, unit)
+    write_image(tmp_path / "a.tif", image)
+    write_image(tmp_path / "b.mrc", read_image(tmp_path / "a.tif"))
+    again = read_image(tmp_path / "b.mrc")
+    assert again.acquisition == image.acquisition
+    assert again.acquisition["exposure"] == (2.5, "s")
+    assert again.pixel_size["X"] == (pytest.approx(0.8), "Å")
+
+
+def test_of_several_images_the_largest_is_read(tmp_path: Path) -> None:
+    hdf5(tmp_path / "a.hdf5", COUNTS)
+    assert read_image(tmp_path / "a.hdf5").pixels.shape == COUNTS.shape
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint16", "float16", "float32"])
+@pytest.mark.parametrize("axes", ["YX", "TYX", "ZYX", "TZYX"])
+def test_mrc_gives_back_every_image_that_it_can_hold(tmp_path: Path, dtype: str, axes: str) -> None:
+    pixels = RNG.integers(0, 100, (2, 3, 4, 5)[-len(axes) :]).astype(dtype)
+    write_image(tmp_path / "a.mrc", Image(pixels, axes))
+    image = read_image(tmp_path / "a.mrc")
+    assert (image.axes, image.pixels.dtype, image.pixel_size) == (axes, dtype, {})
+    np.testing.assert_array_equal(image.pixels, pixels)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (Image(np.zeros((4, 4), np.uint32), "YX"), "not uint32; write a .tif"),
+        (Image(np.zeros((2, 4, 4), np.float32), "CYX"), "not CYX; write a .tif"),
+        (Image(np.zeros((4, 4), np.int16), "YX", {"X": (2.0, "furlong")}), "furlong"),
+    ],
+)
+def test_what_mrc_cannot_hold_is_refused_before_any_work(
+    tmp_path: Path, image: Image, words: str
+) -> None:
+    with pytest.raises(ValueError, match="cannot be written") as caught:
+        write_image(tmp_path / "a.mrc", image)
+    assert words in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "missing"), [("a.dm4", "rsciio"), ("a.mrc", "mrcfile")])
+def test_without_the_extra_a_sentence_names_it(
+    tmp_path: Path, name: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    WRITERS[{"a.dm4": "a.DM4"}.get(name, name)](tmp_path / name, COUNTS)
+    monkeypatch.setitem(sys.modules, missing, None)
+    for module in ("gaintuning.micrographs", "gaintuning.mrc"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'gaintuning\[em\]'"):
+        read_image(tmp_path / name)
+    result = CliRunner().invoke(app, ["info", str(tmp_path / name)])
+    assert result.exit_code == 2
+    assert result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["example_Se_implanted_MoS2.dm3", "example_Au_nanoparticle.emd"])
+def test_real_micrographs_are_read_denoised_and_written_with_their_pixel_size(
+    tmp_path: Path, name: str
+) -> None:
+    installed = importlib.util.find_spec("temul")
+    assert installed is not None, "temul-toolkit, whose examples these are, is not installed"
+    assert installed.origin is not None
+    source = Path(installed.origin).parent / "example_data" / "experimental" / name
+    arguments = ["denoise", str(source), "-o", str(tmp_path / "denoised"), "--no-tune", "--quiet"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    noisy, denoised = read_image(source), read_image(tmp_path / "denoised" / f"{source.stem}.tif")
+    assert denoised.pixels.shape == noisy.pixels.shape
+    assert denoised.pixels.dtype == noisy.pixels.dtype
+    assert denoised.pixel_size == noisy.pixel_size
+    assert denoised.acquisition == noisy.acquisition
+    steps = (np.abs(np.diff(one.pixels.astype(float), axis=1)).mean() for one in (noisy, denoised))
+    rough, smooth = steps
+    assert smooth < 0.5 * rough
+    told = CliRunner().invoke(app, ["info", str(tmp_path / "denoised" / f"{source.stem}.tif")])
+    assert "nm" in told.output
+    assert "kV" in told.output
