@@ -138,6 +138,8 @@ def test_a_noise_model_tells_its_level() -> None:
     assert str(Gaussian(25.0)) == "Gaussian, sigma 25"
     assert str(Poisson(0.123456)) == "Poisson, gain 0.1235"
     assert str(PoissonGaussian(2.0, 3.0)) == "Poisson-Gaussian, gain 2, sigma 3"
+    assert str(Poisson(2.0, 100.0)) == "Poisson, gain 2, offset 100"
+    assert str(PoissonGaussian(2.0, 3.0, -5)).endswith(", sigma 3, offset -5")
 
 
 @pytest.mark.parametrize(

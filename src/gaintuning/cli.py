@@ -40,8 +40,8 @@ def denoise(
     noise: Annotated[
         str,
         typer.Option(
-            help="auto, gaussian:SIGMA, poisson:GAIN or poisson-gaussian:GAIN,SIGMA, in the units "
-            "of the image's intensities."
+            help="auto, gaussian:SIGMA, poisson:GAIN[,OFFSET] or "
+            "poisson-gaussian:GAIN,SIGMA[,OFFSET], in the units of the image's intensities."
         ),
     ] = "auto",
     intensity_range: Annotated[

@@ -93,7 +93,7 @@ class Poisson:
         return Poisson(self.gain / (high - low), (self.offset - low) / (high - low))
 
     def __str__(self) -> str:
-        return f"Poisson, gain {self.gain:.4g}"
+        return f"Poisson, gain {self.gain:.4g}" + _told(self.offset)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,12 @@ class PoissonGaussian:
         return PoissonGaussian(self.gain / width, self.sigma / width, (self.offset - low) / width)
 
     def __str__(self) -> str:
-        return f"Poisson-Gaussian, gain {self.gain:.4g}, sigma {self.sigma:.4g}"
+        levels = f"gain {self.gain:.4g}, sigma {self.sigma:.4g}"
+        return f"Poisson-Gaussian, {levels}" + _told(self.offset)
+
+
+def _told(offset: float) -> str:
+    return f", offset {offset:.6g}" if offset else ""
 
 
 def parse_noise(text: str) -> Noise | None:
@@ -142,8 +147,8 @@ def parse_noise(text: str) -> Noise | None:
     --------
     >>> parse_noise("gaussian:25")
     Gaussian(sigma=25.0)
-    >>> parse_noise("poisson-gaussian:2,3")
-    PoissonGaussian(gain=2.0, sigma=3.0, offset=0.0)
+    >>> parse_noise("poisson-gaussian:2,3"), parse_noise("poisson:2,100")
+    (PoissonGaussian(gain=2.0, sigma=3.0, offset=0.0), Poisson(gain=2.0, offset=100.0))
     """
     if text == "auto":
         return None
@@ -158,5 +163,6 @@ def parse_noise(text: str) -> Noise | None:
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(
             f"noise {text!r} is not understood; it is auto, gaussian:SIGMA, poisson:GAIN or "
-            "poisson-gaussian:GAIN,SIGMA, with levels above 0, as in gaussian:25"
+            "poisson-gaussian:GAIN,SIGMA, with levels above 0, as in gaussian:25, and an offset "
+            "behind the last two, as in poisson:2,100"
         ) from error
