@@ -354,12 +354,12 @@ def test_tuning_that_takes_details_away_is_withdrawn() -> None:
     clean = np.broadcast_to(stripes, (1, 1, 128, 128))
     noisy = clean + rng.normal(0, 0.1, clean.shape)
     scale = IntensityRange(0.0, 1.0)
-    accepted = Adaptation(scale, Gaussian(0.1), accepted=True)
+    accepted = Adaptation(scale, scale, Gaussian(0.1), accepted=True)
     flat = np.full_like(noisy, noisy.mean())
 
     def judged(pretrained: np.ndarray, tuned: np.ndarray) -> Adaptation:
         unit = torch.from_numpy(noisy)
-        return withdrawn_if_too_much(accepted, unit, pretrained, tuned, scale)
+        return withdrawn_if_too_much(accepted, unit, pretrained, tuned)
 
     withdrawn = judged(np.array(clean), flat)
     assert not withdrawn.accepted

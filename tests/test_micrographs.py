@@ -78,7 +78,8 @@ def velox(path, pixels):
     with h5py.File(path, "w") as file:
         file["Version"] = np.array(['{"format": "Velox", "version": "2.0.0.0"}'], dtype="S")
         image = file.create_group("Data/Image/0")
-        image["Data"] = np.moveaxis(frames, 0, -1)
+        stack = np.moveaxis(frames, 0, -1)
+        image.create_dataset("Data", data=stack, chunks=(*stack.shape[:2], 1))
         metadata = np.zeros((len(told), len(frames)), np.uint8)
         metadata[:] = np.frombuffer(told.encode(), np.uint8)[:, None]
         image["Metadata"] = metadata

@@ -46,6 +46,7 @@ from gaintuning.tuning import Schedule
 
 KEPT = Adaptation(
     IntensityRange(0.0, 255.0),
+    IntensityRange(0.0, 255.0),
     Gaussian(20.0),
     NoiseEstimate(Gaussian(20.0), standard_error=0.01),
     objective="sure",
@@ -57,7 +58,7 @@ KEPT = Adaptation(
     losses=(120.0, 90.0, 100.0, 85.0),
 )
 REJECTED = replace(KEPT, accepted=False, risk=Risk(102.01, 101.5, 1.5))
-UNTUNED = Adaptation(IntensityRange(0.0, 255.0), Gaussian(20.0))
+UNTUNED = Adaptation(KEPT.intensity_range, KEPT.network_sees, Gaussian(20.0))
 
 HALF_A_COLOR = 1.0001 / 256
 """How far the middle of a color's range lies from its ends, in units of a map's limit."""
@@ -289,7 +290,8 @@ def test_the_estimated_psnr_is_given_with_its_standard_error_where_there_is_one(
 
 def test_what_a_user_should_know_is_said(tmp_path: Path) -> None:
     correlated = NoiseEstimate(Gaussian(20.0), 0.01, stride=2, clipped=0.05)
-    found = replace(KEPT, estimate=correlated, contrast=0.5)
+    twice = IntensityRange(-128.0, 382.0)
+    found = replace(KEPT, estimate=correlated, network_sees=twice)
     remarks = describe(found).remarks
     words = ("goes together", "5.0% of the pixels are cut off", "0.5 of its contrast")
     assert all(word in remark for word, remark in zip(words, remarks, strict=True))

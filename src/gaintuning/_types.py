@@ -1,8 +1,9 @@
 """The words that signatures share."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
 from jaxtyping import Float
 from torch import Generator, Tensor
 
@@ -13,6 +14,19 @@ Denoiser: TypeAlias = Callable[[Tensor], Tensor]
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of steps done and the number of steps in all."""
+
+
+@runtime_checkable
+class Pixels(Protocol):
+    """Pixels that may still be in a file: parts of them are arrays once numpy.asarray is called."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __getitem__(self, part: Any) -> Any: ...
 
 
 @runtime_checkable

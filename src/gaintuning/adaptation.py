@@ -26,11 +26,10 @@ class Adaptation:
     Parameters
     ----------
     intensity_range : the intensities that were mapped to 0 and 1.
+    network_sees : the same, after less contrast if the network saw that.
     noise : the noise model, in the units of the image.
     estimate : how the noise was found in the image; None if it was given.
     blind : whether the network does not see a pixel in its own place.
-    contrast : the network saw the intensities with this part of their contrast, since the noise is
-        then one that it knows; 1 if it knew it already.
     stabilized : whether the network saw shot noise made equally strong everywhere.
     objective : name of the loss that was minimised; empty if nothing was tuned.
     accepted : whether the tuned gains were kept.
@@ -49,10 +48,10 @@ class Adaptation:
     """
 
     intensity_range: IntensityRange
+    network_sees: IntensityRange
     noise: Noise
     estimate: NoiseEstimate | None = None
     blind: bool = False
-    contrast: float = 1.0
     stabilized: bool = False
     objective: str = ""
     accepted: bool = False
@@ -71,9 +70,15 @@ class Adaptation:
         """Pixels must lie so many rows or columns apart for their noise to be independent."""
         return self.estimate.stride if self.estimate else 1
 
-    def noise_in(self, scale: IntensityRange) -> Noise:
-        """The noise in units in which `scale` is from 0 to 1."""
-        return self.noise.rescaled(scale.low, scale.high)
+    @property
+    def contrast(self) -> float:
+        """The part of the contrast that the network saw, since it knows the noise then; or 1."""
+        return self.intensity_range.width / self.network_sees.width
+
+    @property
+    def noise_seen(self) -> Noise:
+        """The noise as the network sees it."""
+        return self.noise.rescaled(self.network_sees.low, self.network_sees.high)
 
     @property
     def has_a_risk(self) -> bool:

@@ -50,10 +50,10 @@ def look_at(
         scale = IntensityRange(*intensity_range) if intensity_range else find_range(planes)
         if noise == "auto":
             estimate = find_noise(planes, device)
-            return Adaptation(scale, estimate.noise, estimate, blind)
+            return Adaptation(scale, scale, estimate.noise, estimate, blind)
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
-    return Adaptation(scale, noise, blind=blind)
+    return Adaptation(scale, scale, noise, blind=blind)
 
 
 def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
@@ -65,12 +65,11 @@ def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
 
 def bring_into_range(
     network: nn.Module, few: Images, adaptation: Adaptation
-) -> tuple[nn.Module, Adaptation, IntensityRange]:
+) -> tuple[nn.Module, Adaptation]:
     """Less contrast, or shot noise stabilized, if the noise is then one that the network knows."""
-    scale = adaptation.intensity_range
     if not adaptation.has_a_risk:
-        return network, adaptation, scale
-    noise, center = adaptation.noise_in(scale), float(few.mean())
+        return network, adaptation
+    noise, center = adaptation.noise_seen, float(few.mean())
     fast = fuse_for(channel_gains(network), few)
     if not isinstance(noise, (Poisson, PoissonGaussian)):
         contrast = find_contrast(fast, few, error_to_compare_by(noise, fast), center)
@@ -84,25 +83,24 @@ def bring_into_range(
             for each in (with_contrast(fast, contrast, center), fast_stabilized)
         )
         if with_it < without:
-            return stabilized, replace(adaptation, stabilized=True), scale
+            return stabilized, replace(adaptation, stabilized=True)
     if contrast == 1:
-        return network, adaptation, scale
-    return network, replace(adaptation, contrast=contrast), scale.stretched(1 / contrast, center)
+        return network, adaptation
+    stretched = adaptation.intensity_range.stretched(1 / contrast, center)
+    return network, replace(adaptation, network_sees=stretched)
 
 
-def error_of_judge(adaptation: Adaptation, network_sees: IntensityRange) -> Objective | None:
+def error_of_judge(adaptation: Adaptation) -> Objective | None:
     """What the estimated risk is off by, if a level that was found is by a standard error."""
     estimate = adaptation.estimate
     if estimate is None or not adaptation.has_a_risk:
         return None
-    return LevelError(adaptation.noise_in(network_sees), part=2 * estimate.standard_error)
+    return LevelError(adaptation.noise_seen, part=2 * estimate.standard_error)
 
 
-def learned(
-    adaptation: Adaptation, objective: str, tuned: Tuned, network_sees: IntensityRange
-) -> Adaptation:
+def learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation:
     """With what tuning found, in the squared units of the image."""
-    square = network_sees.width**2
+    square = adaptation.network_sees.width**2
     around = "network." if adaptation.stabilized else ""
     gains, boldest = (
         {layer.removeprefix(around): gain for layer, gain in found.items()}
@@ -124,11 +122,10 @@ def with_errors(
     pretrained: nn.Module,
     tuned: Tuned,
     few: Images,
-    network_sees: IntensityRange,
 ) -> Adaptation:
     """With the estimated errors of both results, in the squared units of the image."""
-    square = network_sees.width**2
-    noise = adaptation.noise_in(network_sees)
+    square = adaptation.network_sees.width**2
+    noise = adaptation.noise_seen
     unsure = adaptation.estimate.standard_error if adaptation.estimate else 0.0
     before = estimate_error(pretrained, few, noise, unsure)
     after = before.lowered_by(tuned.risk) if adaptation.accepted else before
@@ -142,7 +139,6 @@ def with_orientations(
     few: Images,
     judge: Objective,
     optimism: float,
-    network_sees: IntensityRange,
 ) -> Adaptation:
     """Whether the mean of all orientations may be taken, and what it brings.
 
@@ -168,7 +164,7 @@ def with_orientations(
             return adaptation
     error = adaptation.error
     if error:
-        error = error.lowered_by(fall.scaled(network_sees.width**2))
+        error = error.lowered_by(fall.scaled(adaptation.network_sees.width**2))
     return replace(adaptation, orientations=8, error=error)
 
 
@@ -176,19 +172,17 @@ def with_residual(
     adaptation: Adaptation,
     unit: Images,
     denoised: NDArray[np.float64],
-    network_sees: IntensityRange,
 ) -> Adaptation:
     """With what was taken away from the image, or from parts of a large one."""
-    return replace(adaptation, residual=_residual(adaptation, unit, denoised, network_sees))
+    return replace(adaptation, residual=_residual(adaptation, unit, denoised))
 
 
 def _residual(
     adaptation: Adaptation,
     unit: Images,
     denoised: NDArray[np.float64],
-    network_sees: IntensityRange,
 ) -> Residual:
-    noise = adaptation.noise_in(network_sees)
+    noise = adaptation.noise_seen
     before, after = (
         torch.cat(judged_pieces(images, seed=0)) for images in (unit, torch.from_numpy(denoised))
     )
@@ -200,15 +194,12 @@ def withdrawn_if_too_much(
     unit: Images,
     pretrained: NDArray[np.float64],
     tuned: NDArray[np.float64],
-    network_sees: IntensityRange,
 ) -> Adaptation:
     """Not accepted after all, if tuning took details away that the pre-trained network leaves.
 
     The risk would tell, but the noise that it is estimated for may not be the noise of the image.
     """
-    before, after = (
-        _residual(adaptation, unit, denoised, network_sees) for denoised in (pretrained, tuned)
-    )
+    before, after = (_residual(adaptation, unit, denoised) for denoised in (pretrained, tuned))
     if after.holds_details and not before.holds_details:
         return replace(adaptation, accepted=False, withdrawn=True)
     return adaptation
@@ -219,12 +210,11 @@ def error_map(
     network: nn.Module,
     unit: Images,
     denoised: NDArray[np.float64],
-    network_sees: IntensityRange,
 ) -> NDArray[np.float32]:
     """The error that is expected of each pixel, in the units of the image; NaN if nobody knows."""
     if not adaptation.has_an_error_estimate:
         return np.full(denoised.shape, np.nan, np.float32)
-    width = network_sees.width
+    width = adaptation.network_sees.width
     error = adaptation.error.scaled(width**-2) if adaptation.error else None
-    noise = adaptation.noise_in(network_sees)
+    noise = adaptation.noise_seen
     return width * expected_error(network, unit, denoised, noise, error)

@@ -155,24 +155,23 @@ def denoise(
         stages = [
             tuning.stage_of(progress, 3 * index + part, 3 * len(channels)) for part in range(3)
         ]
-        network_sees = adaptation.intensity_range
-        unit = in_unit(planes, network_sees, together, number)
+        unit = in_unit(planes, adaptation.network_sees, together, number)
         some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
         ready = pretrained
         if tune:
             few = unit[some].to(where)
-            ready, adaptation, network_sees = bring_into_range(pretrained, few, adaptation)
+            ready, adaptation = bring_into_range(pretrained, few, adaptation)
         if adaptation.contrast < 1:
-            unit = in_unit(planes, network_sees, together, number)
+            unit = in_unit(planes, adaptation.network_sees, together, number)
         used, once = ready, run(ready, unit, stages[0])
         output = once
-        pretrained_outputs.append(network_sees.from_unit(once).reshape(planes.shape))
+        pretrained_outputs.append(adaptation.network_sees.from_unit(once).reshape(planes.shape))
         if tune:
             few = unit[some].to(where)
             label, loss, judge = choose_objective(
                 objective,
                 ready,
-                adaptation.noise_in(network_sees),
+                adaptation.noise_seen,
                 blind=blind,
                 stride=adaptation.stride,
             )
@@ -181,29 +180,29 @@ def denoise(
                 few,
                 loss,
                 judge=judge,
-                judge_error=error_of_judge(adaptation, network_sees),
+                judge_error=error_of_judge(adaptation),
                 schedule=schedule,
                 rng=rng,
                 progress=stages[1],
             )
-            adaptation = learned(adaptation, label, tuned, network_sees)
+            adaptation = learned(adaptation, label, tuned)
             if tuned.accepted:
                 changed = run(tuned.network, unit, stages[2])
-                adaptation = withdrawn_if_too_much(adaptation, unit, once, changed, network_sees)
+                adaptation = withdrawn_if_too_much(adaptation, unit, once, changed)
                 if adaptation.accepted:
                     used, once = tuned.network, changed
             if adaptation.has_an_error_estimate:
-                adaptation = with_errors(adaptation, ready, tuned, few, network_sees)
+                adaptation = with_errors(adaptation, ready, tuned, few)
             output = once
             if orientations:
                 mean = MeanOfOrientations(fuse_for(channel_gains(used), few))
                 optimism = tuned.optimism if adaptation.accepted else 0.0
-                adaptation = with_orientations(adaptation, mean, few, judge, optimism, network_sees)
+                adaptation = with_orientations(adaptation, mean, few, judge, optimism)
                 if adaptation.orientations > 1:
                     output = run(mean, unit, reach_of=used)
-        tuned_outputs.append(network_sees.from_unit(output).reshape(planes.shape))
-        adaptation = with_residual(adaptation, unit, output, network_sees)
-        expected = error_map(adaptation, used, unit, once, network_sees)
+        tuned_outputs.append(adaptation.network_sees.from_unit(output).reshape(planes.shape))
+        adaptation = with_residual(adaptation, unit, output)
+        expected = error_map(adaptation, used, unit, once)
         error_maps.append(expected.reshape(planes.shape))
         adaptations.append(adaptation)
     return Denoised(

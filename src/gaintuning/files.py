@@ -14,9 +14,10 @@ import numpy as np
 from imageio.v3 import imread
 from numpy.typing import NDArray
 
+from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition
 from gaintuning.outputs import check_place, whole_file
-from gaintuning.tiff import PixelSize, check_ome, complaints_of, read_tiff, write_ome, write_tiff
+from gaintuning.tiff import PixelSize, check_ome, complaints_of, open_tiff, write_ome, write_tiff
 from gaintuning.validate import default_axes
 
 _JPEG = (".jpg", ".jpeg")
@@ -28,13 +29,14 @@ SUFFIXES = (*_WRITTEN, *_JPEG, *_MICROSCOPES)
 
 _FLOATS = ("float16", "float32", "float64")
 _PNG_DTYPES = ("uint8", "uint16")
+_UNREADABLE = ("could not be read", "check its permissions and the disk")
 _OME = (".ome.tif", ".ome.tiff")
 _AXES = re.compile(r"(?!.*(.).*\1)[TZC]*YXS?")
 
 
 @dataclass(frozen=True, eq=False)
-class Image:
-    """What a file says of an image.
+class OpenImage:
+    """What a file says of an image whose pixels may still be in it.
 
     Parameters
     ----------
@@ -48,16 +50,9 @@ class Image:
     ------
     ValueError : the axes do not fit, the pixels are none, a mask, complex or no numbers, or a
         pixel size is no length.
-
-    Examples
-    --------
-    >>> from dataclasses import replace
-    >>> movie = Image(np.zeros((9, 64, 64), np.uint16), "TYX", {"Y": (0.1, "µm"), "X": (0.1, "µm")})
-    >>> replace(movie, pixels=movie.pixels + 1).axes
-    'TYX'
     """
 
-    pixels: NDArray[Any]
+    pixels: Pixels
     axes: str
     pixel_size: PixelSize = field(default_factory=dict)
     acquisition: Acquisition = field(default_factory=dict)
@@ -90,6 +85,21 @@ class Image:
                 )
 
 
+@dataclass(frozen=True, eq=False)
+class Image(OpenImage):
+    """What a file says of an image, with all of its pixels.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> movie = Image(np.zeros((9, 64, 64), np.uint16), "TYX", {"Y": (0.1, "µm"), "X": (0.1, "µm")})
+    >>> replace(movie, pixels=movie.pixels + 1).axes
+    'TYX'
+    """
+
+    pixels: NDArray[Any]
+
+
 def read_image(path: Path) -> Image:
     """Read an image file of any suffix in `SUFFIXES`.
 
@@ -115,11 +125,24 @@ def read_image(path: Path) -> Image:
     >>> read_image(folder / "stack.npy").axes
     'ZYX'
     """
-    with _one_sentence(path, "could not be read", "check its permissions and the disk"):
+    found = open_image(path)
+    with _one_sentence(path, *_UNREADABLE), _decoding(path):
+        pixels = np.array(found.pixels, found.pixels.dtype.newbyteorder("="), order="C")
+    return Image(pixels, found.axes, found.pixel_size, found.acquisition)
+
+
+def open_image(path: Path) -> OpenImage:
+    """As `read_image`, but the pixels stay in the file until they are looked at.
+
+    Raises
+    ------
+    OSError, ImportError, ValueError : as for `read_image`.
+    """
+    with _one_sentence(path, *_UNREADABLE):
         _check_input(path)
         pixels, axes, pixel_size, acquisition = _decode(path)
     try:
-        return Image(_native(pixels), axes, pixel_size, acquisition)
+        return OpenImage(pixels, axes, pixel_size, acquisition)
     except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}") from None
 
@@ -215,22 +238,22 @@ def _check_input(path: Path) -> None:
         raise ValueError(f"{path} is empty (0 bytes); copy or export it again")
 
 
-def _decode(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
+def _decode(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
     suffix = path.suffix.lower()
     with _decoding(path):
         if suffix in (".tif", ".tiff"):
-            return read_tiff(path)
+            return open_tiff(path)
         if suffix in _MRC:
-            from gaintuning.mrc import read_mrc
+            from gaintuning.mrc import open_mrc
 
-            return read_mrc(path)
+            return open_mrc(path)
         if suffix in _MICROSCOPES:
-            from gaintuning.micrographs import read_micrograph
+            from gaintuning.micrographs import open_micrograph
 
-            return read_micrograph(path)
+            return open_micrograph(path)
+        pixels: NDArray[Any]
         if suffix == ".npy":
-            with path.open("rb") as file:
-                pixels = np.lib.format.read_array(file, allow_pickle=False)
+            pixels = np.lib.format.open_memmap(path, mode="r")
         elif suffix in _JPEG:
             pixels = _read_jpeg(path.read_bytes())
         else:

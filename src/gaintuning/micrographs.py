@@ -2,20 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
+from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition, known
 from gaintuning.tiff import CENTIMETRES, PixelSize, known_sizes
 from gaintuning.validate import default_axes
 
 try:
     import h5py
-    import rsciio
+    from rsciio import digitalmicrograph, emd, tia, tvips
 except ImportError as error:
     raise ImportError(
         "files of electron microscopes need rosettasciio and h5py, which are not installed: "
@@ -23,14 +21,13 @@ except ImportError as error:
     ) from error
 
 READERS = {
-    ".dm3": "digitalmicrograph",
-    ".dm4": "digitalmicrograph",
-    ".ser": "tia",
-    ".emi": "tia",
-    ".emd": "emd",
-    ".tvips": "tvips",
+    ".dm3": digitalmicrograph,
+    ".dm4": digitalmicrograph,
+    ".ser": tia,
+    ".emi": tia,
+    ".emd": emd,
+    ".tvips": tvips,
 }
-"""The module of rosettasciio by suffix."""
 
 _MEANINGS = {
     "beam_energy": ("voltage", "kV"),
@@ -39,8 +36,10 @@ _MEANINGS = {
 }
 
 
-def read_micrograph(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
+def open_micrograph(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
     """The largest image, or stack of images, in a file; of several as large the first.
+
+    The pixels are read when they are looked at, where rosettasciio can do that.
 
     An axis in front of Y and X is Z if it has a length, and T if not.
 
@@ -50,9 +49,10 @@ def read_micrograph(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisiti
     ValueError : there is no image in it.
     """
     if path.suffix.lower() not in READERS:
-        return _read_hdf5(path)
-    reader = import_module(f"{rsciio.__name__}.{READERS[path.suffix.lower()]}")
-    images = [found for found in reader.file_reader(str(path)) if _is_image(found)]
+        return _open_hdf5(path)
+    reader = READERS[path.suffix.lower()]
+    lazy = reader is not tia  # which would read the whole file for each frame of it
+    images = [found for found in reader.file_reader(str(path), lazy=lazy) if _is_image(found)]
     if not images:
         raise ValueError("there is no image in it, but spectra")
     image = max(images, key=lambda found: found["data"].size)
@@ -111,7 +111,7 @@ def _slug(name: str) -> str:
     return re.sub(r"\W+", "_", name).strip("_")
 
 
-def _read_hdf5(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
+def _open_hdf5(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
     """The largest data set of 2 to 4 axes; the pixel size if it has one by ilastik's attribute."""
     found: list[Any] = []
 
@@ -119,15 +119,12 @@ def _read_hdf5(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
         if isinstance(entry, h5py.Dataset) and 2 <= entry.ndim <= 4 and entry.dtype.kind in "iuf":
             found.append(entry)
 
-    with h5py.File(path) as file:
-        file.visititems(collect)
-        if not found:
-            raise ValueError("there is no data set of 2 to 4 axes in it")
-        largest = max(found, key=lambda entry: prod(entry.shape))
-        axes = default_axes(largest.shape)
-        sizes = largest.attrs.get("element_size_um", ())
-        planes = axes.removesuffix("S")
-        pixel_size = {
-            axis: (size, "µm") for axis, size in zip(planes[::-1], sizes[::-1], strict=False)
-        }
-        return largest[()], axes, known_sizes(pixel_size), {}
+    h5py.File(path).visititems(collect)
+    if not found:
+        raise ValueError("there is no data set of 2 to 4 axes in it")
+    largest = max(found, key=lambda entry: prod(entry.shape))
+    axes = default_axes(largest.shape)
+    sizes = largest.attrs.get("element_size_um", ())
+    planes = axes.removesuffix("S")
+    pixel_size = {axis: (size, "µm") for axis, size in zip(planes[::-1], sizes[::-1], strict=False)}
+    return largest, axes, known_sizes(pixel_size), {}

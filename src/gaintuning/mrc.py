@@ -20,7 +20,7 @@ _DTYPES = ("int8", "int16", "uint16", "float16", "float32")
 _AXES = ("YX", "TYX", "ZYX", "TZYX")
 
 
-def read_mrc(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
+def open_mrc(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
     """The pixels mapped from the file, their axes, the pixel size in Å, and how it was taken.
 
     A stack of planes has axis T if its header says that these are images (space group 0), and Z if
@@ -62,17 +62,31 @@ def write_mrc(
     """Write a plane, a stack or a volume; `check_mrc` says before what MRC cannot hold."""
     with mrcfile.new(path, overwrite=True) as mrc:
         mrc.set_data(np.ascontiguousarray(pixels))
-        if axes == "TYX":
-            mrc.set_image_stack()
-        elif axes == "ZYX":
-            mrc.set_volume()
-        x, y, z = (
-            length * CENTIMETRES[unit] / CENTIMETRES["Å"]
-            for length, unit in (pixel_size.get(axis, (0.0, "Å")) for axis in "XYZ")
-        )
-        mrc.voxel_size = x, y, z
-        for line in to_text(acquisition).splitlines():
-            mrc.add_label(line)
+        _describe(mrc, axes, pixel_size, acquisition)
+
+
+def make_room_in_mrc(
+    path: Path, like: NDArray[Any], axes: str, pixel_size: PixelSize, acquisition: Acquisition
+) -> int:
+    """Write all of an MRC but the pixels, for which there is room from the byte returned on."""
+    mode = mrcfile.utils.mode_from_dtype(like.dtype)
+    with mrcfile.new_mmap(path, like.shape, mode, overwrite=True) as mrc:
+        _describe(mrc, axes, pixel_size, acquisition)
+        return int(mrc.data.offset)
+
+
+def _describe(mrc: Any, axes: str, pixel_size: PixelSize, acquisition: Acquisition) -> None:
+    if axes == "TYX":
+        mrc.set_image_stack()
+    elif axes == "ZYX":
+        mrc.set_volume()
+    x, y, z = (
+        length * CENTIMETRES[unit] / CENTIMETRES["Å"]
+        for length, unit in (pixel_size.get(axis, (0.0, "Å")) for axis in "XYZ")
+    )
+    mrc.voxel_size = x, y, z
+    for line in to_text(acquisition).splitlines():
+        mrc.add_label(line)
 
 
 def check_mrc(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:

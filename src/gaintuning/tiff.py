@@ -42,8 +42,10 @@ _FIRST_PRIVATE_TAG = 32768
 _LARGEST = 2**32 - 1
 
 
-def read_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
+def open_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
     """The largest series of a TIFF: its pixels, their axes, the pixel size and how it was taken.
+
+    The pixels are mapped from the file, or, where that cannot be, from a temporary one.
 
     Axes end with YX or YXS unless the file has none of these. Of the units "um", "micron" and
     "inch" are given as OME's symbols "µm" and "in", and others as they are.
@@ -57,7 +59,7 @@ def read_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
         series = max(tiff.series, key=lambda series: series.size)
         if any(page is None for page in series.pages):
             raise ValueError("some of its planes are missing, or in files that are not there")
-        pixels = series.asarray()
+        pixels = series.asarray(out="memmap")
         pixel_size = _pixel_size(tiff, series)
         acquisition = _acquisition(tiff, series)
     for complaint in complaints:
@@ -81,12 +83,26 @@ def write_tiff(
     >>> path = Path(mkdtemp()) / "cells.tif"
     >>> with path.open("wb") as file:
     ...     write_tiff(file, np.zeros((5, 8, 8), np.uint16), "TYX", {}, {})
-    >>> read_tiff(path)[1]
+    >>> open_tiff(path)[1]
     'TYX'
     """
-    info = {"Info": to_text(acquisition)} if acquisition else {}
-    write = _write_imagej if _fits_imagej(pixels, axes, pixel_size) else _write_plain
-    write(file, pixels, axes, pixel_size, info)
+    tifffile.imwrite(file, pixels, **_arguments(pixels, axes, pixel_size, acquisition))
+
+
+def make_room_in_tiff(
+    file: BinaryIO,
+    like: NDArray[Any],
+    axes: str,
+    pixel_size: PixelSize,
+    acquisition: Acquisition,
+) -> int:
+    """Write all of a TIFF but the pixels, for which there is room from the byte returned on."""
+    arguments = _arguments(like, axes, pixel_size, acquisition)
+    place = tifffile.imwrite(
+        file, shape=like.shape, dtype=like.dtype.newbyteorder("="), returnoffset=True, **arguments
+    )
+    assert place is not None  # as nothing is compressed
+    return place[0]
 
 
 def write_ome(
@@ -257,13 +273,16 @@ def _fits_imagej(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> bool
     )
 
 
-def _write_imagej(
-    file: BinaryIO,
-    pixels: NDArray[Any],
-    axes: str,
-    pixel_size: PixelSize,
-    info: Mapping[str, str],
-) -> None:
+def _arguments(
+    like: NDArray[Any], axes: str, pixel_size: PixelSize, acquisition: Acquisition
+) -> dict[str, Any]:
+    """What tifffile wants to be told, but for the pixels."""
+    info = {"Info": to_text(acquisition)} if acquisition else {}
+    of_format = _imagej if _fits_imagej(like, axes, pixel_size) else _plain
+    return {**of_format(axes, pixel_size, info), **_color(like, axes)}
+
+
+def _imagej(axes: str, pixel_size: PixelSize, info: Mapping[str, str]) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": axes, **info}
     resolution = None
     if pixel_size:
@@ -272,37 +291,21 @@ def _write_imagej(
         resolution = _ratio(x), _ratio(y)
     if "Z" in pixel_size:
         metadata["spacing"] = pixel_size["Z"][0]
-    tifffile.imwrite(
-        file,
-        pixels,
-        imagej=True,
-        metadata=metadata,
-        resolution=resolution,
-        **_color(pixels, axes),
-    )
+    return {"imagej": True, "metadata": metadata, "resolution": resolution}
 
 
-def _write_plain(
-    file: BinaryIO,
-    pixels: NDArray[Any],
-    axes: str,
-    pixel_size: PixelSize,
-    info: Mapping[str, str],
-) -> None:
-    # exact in the metadata, which read_tiff prefers; in the tags for other programs
+def _plain(axes: str, pixel_size: PixelSize, info: Mapping[str, str]) -> dict[str, Any]:
+    # exact in the metadata, which open_tiff prefers; in the tags for other programs
     x, y = (
         length * CENTIMETRES.get(unit, math.inf)
         for length, unit in (pixel_size.get(axis, (math.inf, "")) for axis in "XY")
     )
     in_tags = 1 / _LARGEST < min(x, y) <= max(x, y) < _LARGEST
-    tifffile.imwrite(
-        file,
-        pixels,
-        metadata={"axes": axes, **_physical_sizes(pixel_size), **info},
-        resolution=(1 / x, 1 / y) if in_tags else None,
-        resolutionunit="CENTIMETER" if in_tags else None,
-        **_color(pixels, axes),
-    )
+    return {
+        "metadata": {"axes": axes, **_physical_sizes(pixel_size), **info},
+        "resolution": (1 / x, 1 / y) if in_tags else None,
+        "resolutionunit": "CENTIMETER" if in_tags else None,
+    }
 
 
 def _is_ratio(length: float) -> bool:
