@@ -16,7 +16,8 @@ from skimage import data
 from typer.testing import CliRunner
 
 from gaintuning.cli import app
-from gaintuning.files import Image, read_image, write_image
+from gaintuning.files import read_image, write_image
+from gaintuning.image import Image
 from gaintuning.metrics import psnr
 from gaintuning.networks import UNet
 from gaintuning.networks.checkpoint import load_network

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from gaintuning import evaluation
 from gaintuning.cli import app
 from gaintuning.evaluation import KIND, Case, all_cases, measure, summary
-from gaintuning.files import Image, write_image
+from gaintuning.files import write_image
+from gaintuning.image import Image
 from gaintuning.methods import METHODS, Task, parse_method
 from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian, Poisson

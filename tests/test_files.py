@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image as Pillow
 
 from gaintuning import files
-from gaintuning.files import Image, check_output, read_image, write_image
+from gaintuning.files import check_output, read_image, write_image
+from gaintuning.image import Image
 
 PLANE = Image(np.arange(600, dtype=np.uint16).reshape(20, 30), "YX")
 RGB = Image(np.arange(60, dtype=np.uint8).reshape(4, 5, 3), "YXS")

@@ -13,7 +13,8 @@ from rsciio import emd, tvips
 from typer.testing import CliRunner
 
 from gaintuning.cli import app
-from gaintuning.files import Image, read_image, write_image
+from gaintuning.files import read_image, write_image
+from gaintuning.image import Image
 from gaintuning.tiff import CENTIMETRES
 
 RNG = np.random.default_rng(0)

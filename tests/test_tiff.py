@@ -8,7 +8,8 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gaintuning.files import Image, read_image, write_image
+from gaintuning.files import read_image, write_image
+from gaintuning.image import Image
 from gaintuning.tiff import complaints_of
 
 MICRONS = {"Z": (0.3, "µm"), "Y": (0.065, "µm"), "X": (0.065, "µm")}

@@ -28,8 +28,8 @@ def run_command(command: Callable[[], None]) -> None:
         if "memory" not in str(error):
             raise
         _fail(OUT_OF_MEMORY)
-    except KeyboardInterrupt:
-        print("gaintuning: stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(" ".join(["gaintuning: stopped", str(stop)]).strip(), file=sys.stderr)
         raise typer.Exit(130) from None
 
 

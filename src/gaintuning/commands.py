@@ -3,18 +3,22 @@
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeAlias
 
 from gaintuning import zoo
 from gaintuning._types import Progress
 from gaintuning.adaptation import Array
+from gaintuning.adapted import Adapted, Learned
 from gaintuning.adapting import find_noise
 from gaintuning.choosing import ObjectiveName
 from gaintuning.denoising import Denoised, denoise
-from gaintuning.files import Image, check_output, read_image, write_image, written_name
+from gaintuning.files import check_output, open_image, read_image, write_image, written_name
+from gaintuning.image import Image, OpenImage
+from gaintuning.movies import denoise_frames, is_long, parts_of
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Noise, parse_noise
 from gaintuning.noise_estimation import NoiseEstimate
@@ -24,6 +28,7 @@ from gaintuning.progress import progress_bars
 from gaintuning.report import write_report
 from gaintuning.scaling import find_range
 from gaintuning.trust import ErrorEstimate
+from gaintuning.unfinished import Unfinished
 from gaintuning.validate import check_pixels, find_device
 
 
@@ -70,15 +75,15 @@ def denoise_files(
     with progress_bars(quiet or as_json) as bar:
         for job in jobs:
             try:
-                result = _denoise_file(job, request, noise, force, bar(job.source.name))
+                summary, record = _denoise_file(job, request, noise, force, bar)
             except (ValueError, TypeError, OSError) as error:
                 if len(jobs) == 1:
                     raise
                 failures.append(f"{job.source}: {error}")
                 continue
-            records.append(_record(job, result))
+            records.append(record)
             if not quiet and not as_json:
-                print(_summary(job, result))
+                print(summary)
     if as_json:
         print(json.dumps(records, indent=2))
     if failures:
@@ -132,14 +137,66 @@ def _matches(pattern: Path) -> list[Path]:
     return sorted(anchor.glob(str(pattern.relative_to(anchor))))
 
 
-def _denoise_file(
-    job: Job, request: Request, noise: Noise | None, force: bool, progress: Progress
-) -> Denoised[Array]:
-    image = read_image(job.source)
+Bar: TypeAlias = Callable[[str], Progress]
+Told: TypeAlias = tuple[str, dict[str, Any]]
+"""What is told of a job: a few lines, and a record."""
+
+
+def _denoise_file(job: Job, request: Request, noise: Noise | None, force: bool, bar: Bar) -> Told:
+    opened = open_image(job.source)
     if request.axes:
-        image = replace(image, axes=request.axes.upper())
+        opened = replace(opened, axes=request.axes.upper())
+    check_output(job.target, opened, overwrite=force)
+    if is_long(opened):
+        return _denoise_movie(job, request, noise, opened, force, bar)
+    image = replace(read_image(job.source), axes=opened.axes)
+    result = _denoised(job, request, noise, image, force, bar(job.source.name))
+    write_image(job.target, replace(image, pixels=result.image), overwrite=force)
+    return "\n".join([_head(job, result.network, result.seconds), *_findings(result)]), _record(
+        job, result
+    )
+
+
+def _denoise_movie(
+    job: Job, request: Request, noise: Noise | None, movie: OpenImage, force: bool, bar: Bar
+) -> Told:
+    """Tune on parts of all of it, then frame by frame; what a stopped one has done is kept."""
+    start = perf_counter()
+    source = job.source.stat()
+    of_source = {"bytes": source.st_size, "changed": source.st_mtime_ns, "axes": movie.axes}
+    work = Unfinished(job.target, movie, asdict(request) | of_source)
+    begun = work.found()
+    if begun is None:
+        parts = parts_of(movie)
+        what = f"{job.source.name}: tuning"
+        result = _denoised(job, request, noise, parts, force, bar(what), orientations=False)
+        record = _record(job, result) | {"shape": list(movie.pixels.shape)}
+        work.begin(list(map(Learned.of, result.adaptations)), [_findings(result), record])
+        begun = work.found()
+        assert begun is not None
+    learned, (findings, record) = begun
+    first = work.done
+    network = zoo.load(request.network)[0].to(find_device(request.device))
+    denoise_frames(work, Adapted(network, learned), bar(f"{job.source.name}: frames"))
+    seconds = perf_counter() - start
+    if first:
+        findings.append(f"  note: gone on with from frame {first} on, where it had been stopped")
+    lines = [_head(job, request.network, seconds), *findings]
+    return "\n".join(lines), record | {"seconds": round(seconds, 3)}
+
+
+def _denoised(
+    job: Job,
+    request: Request,
+    noise: Noise | None,
+    image: Image,
+    force: bool,
+    progress: Progress,
+    *,
+    orientations: bool = True,
+) -> Denoised[Array]:
+    """An image, or parts of a movie, denoised, with the report."""
     check_pixels(image.pixels, image.axes)
-    check_output(job.target, image, overwrite=force)
     if job.report is not None:
         check_place(job.report, overwrite=force)
     result = denoise(
@@ -150,11 +207,11 @@ def _denoise_file(
         intensity_range=request.intensity_range,
         objective=request.objective,
         tune=request.tune,
+        orientations=orientations,
         seed=request.seed,
         device=request.device,
         progress=progress,
     )
-    write_image(job.target, replace(image, pixels=result.image), overwrite=force)
     if job.report is not None:
         write_report(
             job.report,
@@ -167,8 +224,12 @@ def _denoise_file(
     return result
 
 
-def _summary(job: Job, result: Denoised[Array]) -> str:
-    lines = [f"{job.source} -> {job.target} in {result.seconds:.1f} s by {result.network}"]
+def _head(job: Job, network: str, seconds: float) -> str:
+    return f"{job.source} -> {job.target} in {seconds:.1f} s by {network}"
+
+
+def _findings(result: Denoised[Array]) -> list[str]:
+    lines = []
     for channel, found in enumerate(result.adaptations):
         if len(result.adaptations) > 1:
             lines.append(f"  channel {channel}")
@@ -178,7 +239,7 @@ def _summary(job: Job, result: Denoised[Array]) -> str:
         lines.append(f"  {found.verdict}")
         lines.extend(f"  note: {remark}" for remark in found.remarks)
         lines.extend(f"  warning: {doubt}" for doubt in found.doubts)
-    return "\n".join(lines)
+    return lines
 
 
 def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import torch
 from skimage import data
 
 from gaintuning.denoising import denoise
-from gaintuning.files import Image, write_image
+from gaintuning.files import write_image
+from gaintuning.image import Image
 from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian
 from gaintuning.progress import progress_bars

@@ -1,11 +1,8 @@
 """Images in files: what is read can be denoised and written with its axes, dtype and pixel size."""
 
-import math
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,8 +13,16 @@ from numpy.typing import NDArray
 
 from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition
+from gaintuning.image import Image, OpenImage
 from gaintuning.outputs import check_place, whole_file
-from gaintuning.tiff import PixelSize, check_ome, complaints_of, open_tiff, write_ome, write_tiff
+from gaintuning.tiff import (
+    PixelSize,
+    check_ome,
+    complaints_of,
+    make_room_in_tiff,
+    open_tiff,
+    write_tiff,
+)
 from gaintuning.validate import default_axes
 
 _JPEG = (".jpg", ".jpeg")
@@ -27,77 +32,9 @@ _WRITTEN = (".png", ".tif", ".tiff", ".npy", *_MRC)
 
 SUFFIXES = (*_WRITTEN, *_JPEG, *_MICROSCOPES)
 
-_FLOATS = ("float16", "float32", "float64")
 _PNG_DTYPES = ("uint8", "uint16")
 _UNREADABLE = ("could not be read", "check its permissions and the disk")
 _OME = (".ome.tif", ".ome.tiff")
-_AXES = re.compile(r"(?!.*(.).*\1)[TZC]*YXS?")
-
-
-@dataclass(frozen=True, eq=False)
-class OpenImage:
-    """What a file says of an image whose pixels may still be in it.
-
-    Parameters
-    ----------
-    pixels : integers of any size, or float16, float32 or float64.
-    axes : a letter for each axis of `pixels`: none or some of T, Z and C in any order, then Y and
-        X, then S (samples: gray and alpha, or red, green, blue and perhaps alpha) or not.
-    pixel_size : the length of a pixel along Z, Y and X, each with its unit; without those unknown.
-    acquisition : how a micrograph was taken, as far as the file says.
-
-    Raises
-    ------
-    ValueError : the axes do not fit, the pixels are none, a mask, complex or no numbers, or a
-        pixel size is no length.
-    """
-
-    pixels: Pixels
-    axes: str
-    pixel_size: PixelSize = field(default_factory=dict)
-    acquisition: Acquisition = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        shape, dtype = self.pixels.shape, self.pixels.dtype
-        if dtype.kind == "b":
-            raise ValueError("a mask of true and false has no noise; give the image it came from")
-        if dtype.kind == "c":
-            raise ValueError(f"the pixels are {dtype}; give the modulus, or each part by itself")
-        if dtype.kind not in "iu" and dtype.name not in _FLOATS:
-            raise ValueError(
-                f"the pixels are {dtype}, but must be integers, float16, float32 or float64; "
-                "convert them to float32"
-            )
-        if not _AXES.fullmatch(self.axes) or len(self.axes) != len(shape):
-            raise ValueError(
-                f"axes {self.axes!r} for pixels of shape {shape}; needed is a letter an axis: any "
-                "of T, Z and C, then YX or YXS; reorder or split the image"
-            )
-        if 0 in shape:
-            raise ValueError(f"there are no pixels in an image of shape {shape}; give another")
-        if self.axes.endswith("S") and shape[-1] not in (2, 3, 4):
-            raise ValueError(f"S has 2 to 4 samples, not {shape[-1]}; put channels first, as C")
-        for axis, (length, unit) in self.pixel_size.items():
-            if axis not in ("Z", "Y", "X") or not 0 < length < math.inf:
-                raise ValueError(
-                    f"a pixel size of {length} {unit} along {axis!r} is no length above 0 along Z, "
-                    "Y or X; leave out what is unknown"
-                )
-
-
-@dataclass(frozen=True, eq=False)
-class Image(OpenImage):
-    """What a file says of an image, with all of its pixels.
-
-    Examples
-    --------
-    >>> from dataclasses import replace
-    >>> movie = Image(np.zeros((9, 64, 64), np.uint16), "TYX", {"Y": (0.1, "µm"), "X": (0.1, "µm")})
-    >>> replace(movie, pixels=movie.pixels + 1).axes
-    'TYX'
-    """
-
-    pixels: NDArray[Any]
 
 
 def read_image(path: Path) -> Image:
@@ -192,7 +129,34 @@ def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
         _encode(file, path, image)
 
 
-def check_output(path: Path, image: Image, *, overwrite: bool) -> None:
+def make_room(path: Path, like: OpenImage) -> int:
+    """Write all of a file but the pixels, for which there is room from the byte returned on.
+
+    They are to be written in the order and the dtype of `like`, in this machine's byte order.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "movie.tif"
+    >>> movie = Image(np.zeros((9, 32, 32), np.uint16), "TYX")
+    >>> room = make_room(path, movie)
+    >>> path.stat().st_size >= room + movie.pixels.nbytes
+    True
+    """
+    suffix = path.suffix.lower()
+    how = (like.axes, like.pixel_size, like.acquisition)
+    if suffix == ".npy":
+        dtype = like.pixels.dtype.newbyteorder("=")
+        room = np.lib.format.open_memmap(path, "w+", dtype, like.pixels.shape)
+        return int(room.offset)
+    if suffix in _MRC:
+        from gaintuning.mrc import make_room_in_mrc
+
+        return make_room_in_mrc(path, like.pixels, *how)
+    return make_room_in_tiff(path, like.pixels, *how, ome=path.name.lower().endswith(_OME))
+
+
+def check_output(path: Path, image: OpenImage, *, overwrite: bool) -> None:
     """Find out, before any work, whether `write_image` will be able to write such an image.
 
     Raises
@@ -301,7 +265,7 @@ def _axes_of_array(path: Path, pixels: NDArray[Any]) -> str:
     return default_axes(pixels.shape)
 
 
-def _check_format(path: Path, image: Image) -> None:
+def _check_format(path: Path, image: OpenImage) -> None:
     suffix, dtype = path.suffix.lower(), image.pixels.dtype
     if suffix in _JPEG:
         raise ValueError("JPEG would add losses of its own; write a .png or .tif")
@@ -331,8 +295,8 @@ def _encode(file: BinaryIO, path: Path, image: Image) -> None:
 
         write_mrc(Path(file.name), pixels, image.axes, image.pixel_size, image.acquisition)
     else:
-        write = write_ome if name.endswith(_OME) else write_tiff
-        write(file, pixels, image.axes, image.pixel_size, image.acquisition)
+        how = (image.axes, image.pixel_size, image.acquisition)
+        write_tiff(file, pixels, *how, ome=name.endswith(_OME))
 
 
 def _native(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -4,6 +4,7 @@ Each function here copies a network, freezes the copy and frees some of its para
 network that was handed in is never touched.
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import TypeAlias
 
@@ -159,6 +160,22 @@ def gains_by_layer(network: nn.Module) -> dict[str, Tensor]:
         return {}
     gains = [gain.detach().clone() for gain in network.gains]
     return dict(zip(network.layers, gains, strict=True))
+
+
+def with_gains(network: nn.Module, gains: Mapping[str, Tensor]) -> nn.Module:
+    """A plain network with gains by the names of their layers multiplied into its filters.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Conv2d(1, 2, 3))
+    >>> doubled = with_gains(network, {"0": torch.full((2,), 2.0)})
+    >>> torch.equal(doubled[0].weight, 2 * network[0].weight)
+    True
+    """
+    gained = Gained(frozen_copy(network))
+    for layer, gain in zip(gained.layers, gained.gains, strict=True):
+        gain.data.copy_(gains[layer])
+    return fold(gained)
 
 
 def fold(network: nn.Module) -> nn.Module:

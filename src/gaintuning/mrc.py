@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition, from_text, known, to_text
 from gaintuning.tiff import CENTIMETRES, PixelSize
 
@@ -66,7 +67,7 @@ def write_mrc(
 
 
 def make_room_in_mrc(
-    path: Path, like: NDArray[Any], axes: str, pixel_size: PixelSize, acquisition: Acquisition
+    path: Path, like: Pixels, axes: str, pixel_size: PixelSize, acquisition: Acquisition
 ) -> int:
     """Write all of an MRC but the pixels, for which there is room from the byte returned on."""
     mode = mrcfile.utils.mode_from_dtype(like.dtype)
@@ -89,7 +90,7 @@ def _describe(mrc: Any, axes: str, pixel_size: PixelSize, acquisition: Acquisiti
         mrc.add_label(line)
 
 
-def check_mrc(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+def check_mrc(pixels: Pixels, axes: str, pixel_size: PixelSize) -> None:
     """Refuse an image that MRC has no place for.
 
     Raises

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from gaintuning._types import Images
-from gaintuning.files import Image, write_image
+from gaintuning.files import write_image
+from gaintuning.image import Image
 from gaintuning.simulate.documents import documents
 from gaintuning.simulate.piecewise import piecewise_constant
 

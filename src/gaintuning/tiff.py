@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition, from_text, to_text
 
 PixelSize = Mapping[str, tuple[float, str]]
@@ -74,8 +75,12 @@ def write_tiff(
     axes: str,
     pixel_size: PixelSize,
     acquisition: Acquisition,
+    *,
+    ome: bool = False,
 ) -> None:
-    """Write an ImageJ hyperstack if that holds all there is, and else a plain TIFF.
+    """Write an ImageJ hyperstack if that holds all there is, and else a plain TIFF; or OME-TIFF.
+
+    `check_ome` says before what OME-TIFF cannot hold.
 
     Examples
     --------
@@ -86,44 +91,31 @@ def write_tiff(
     >>> open_tiff(path)[1]
     'TYX'
     """
-    tifffile.imwrite(file, pixels, **_arguments(pixels, axes, pixel_size, acquisition))
+    tifffile.imwrite(file, pixels, **_arguments(pixels, axes, pixel_size, acquisition, ome))
 
 
 def make_room_in_tiff(
-    file: BinaryIO,
-    like: NDArray[Any],
+    path: Path,
+    like: Pixels,
     axes: str,
     pixel_size: PixelSize,
     acquisition: Acquisition,
+    *,
+    ome: bool = False,
 ) -> int:
     """Write all of a TIFF but the pixels, for which there is room from the byte returned on."""
-    arguments = _arguments(like, axes, pixel_size, acquisition)
     place = tifffile.imwrite(
-        file, shape=like.shape, dtype=like.dtype.newbyteorder("="), returnoffset=True, **arguments
+        path,
+        shape=like.shape,
+        dtype=like.dtype.newbyteorder("="),
+        returnoffset=True,
+        **_arguments(like, axes, pixel_size, acquisition, ome),
     )
     assert place is not None  # as nothing is compressed
     return place[0]
 
 
-def write_ome(
-    file: BinaryIO,
-    pixels: NDArray[Any],
-    axes: str,
-    pixel_size: PixelSize,
-    acquisition: Acquisition,
-) -> None:
-    """Write an OME-TIFF; `check_ome` says before what it cannot hold."""
-    description = {"Description": to_text(acquisition)} if acquisition else {}
-    tifffile.imwrite(
-        file,
-        pixels,
-        ome=True,
-        metadata={"axes": axes, **_physical_sizes(pixel_size), **description},
-        **_color(pixels, axes),
-    )
-
-
-def check_ome(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> None:
+def check_ome(pixels: Pixels, axes: str, pixel_size: PixelSize) -> None:
     """Refuse an image that OME-TIFF has no place for.
 
     Raises
@@ -256,14 +248,14 @@ def _physical_sizes(pixel_size: PixelSize) -> dict[str, Any]:
     return metadata
 
 
-def _fits_imagej(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> bool:
+def _fits_imagej(pixels: Pixels, axes: str, pixel_size: PixelSize) -> bool:
     planes = axes.removesuffix("S")
     if "S" in axes and (pixels.dtype != np.uint8 or pixels.shape[-1] != 3):
         return False
     units = {unit for _, unit in pixel_size.values()}
     return (
         pixels.dtype.name in _IMAGEJ_DTYPES
-        and pixels.nbytes < _IMAGEJ_BYTES
+        and math.prod(pixels.shape) * pixels.dtype.itemsize < _IMAGEJ_BYTES
         and planes == "".join(letter for letter in "TZCYX" if letter in planes)
         and 1 not in pixels.shape[: len(planes) - 2]
         and (not pixel_size or {"Y", "X"} <= set(pixel_size))
@@ -274,12 +266,16 @@ def _fits_imagej(pixels: NDArray[Any], axes: str, pixel_size: PixelSize) -> bool
 
 
 def _arguments(
-    like: NDArray[Any], axes: str, pixel_size: PixelSize, acquisition: Acquisition
+    like: Pixels, axes: str, pixel_size: PixelSize, acquisition: Acquisition, ome: bool
 ) -> dict[str, Any]:
     """What tifffile wants to be told, but for the pixels."""
-    info = {"Info": to_text(acquisition)} if acquisition else {}
+    text = to_text(acquisition)
+    if ome:
+        metadata = {"axes": axes, **_physical_sizes(pixel_size)}
+        described = {"Description": text} if text else {}
+        return {"ome": True, "metadata": metadata | described, **_color(like, axes)}
     of_format = _imagej if _fits_imagej(like, axes, pixel_size) else _plain
-    return {**of_format(axes, pixel_size, info), **_color(like, axes)}
+    return {**of_format(axes, pixel_size, {"Info": text} if text else {}), **_color(like, axes)}
 
 
 def _imagej(axes: str, pixel_size: PixelSize, info: Mapping[str, str]) -> dict[str, Any]:
@@ -322,7 +318,7 @@ def _ratio(length: float) -> tuple[int, int]:
     return ratio.numerator, ratio.denominator
 
 
-def _color(pixels: NDArray[Any], axes: str) -> dict[str, Any]:
+def _color(pixels: Pixels, axes: str) -> dict[str, Any]:
     # said in full, as tifffile takes three planes for a color image by itself
     if not axes.endswith("S"):
         return {"photometric": "minisblack"}

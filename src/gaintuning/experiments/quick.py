@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from skimage import data
 
 from gaintuning.experiments.experiment import Sources
-from gaintuning.files import Image, write_image
+from gaintuning.files import write_image
+from gaintuning.image import Image
 from gaintuning.simulate.documents import documents
 
 SIDE = 192

@@ -1,0 +1,89 @@
+"""A long movie: tuned once, on parts of all of it, and denoised frame by frame."""
+
+from math import prod
+
+import numpy as np
+
+from gaintuning._types import Progress
+from gaintuning.adaptation import Array
+from gaintuning.adapted import Adapted
+from gaintuning.hardware import freed_memory_kept
+from gaintuning.image import Image, OpenImage
+from gaintuning.scaling import spread
+from gaintuning.unfinished import Unfinished
+
+LONG = 2**25
+"""A stack of more pixels than that is denoised frame by frame."""
+
+PARTS, SIDE = 16, 256
+"""Number and side of the squares that the network is tuned on."""
+
+
+def is_long(image: OpenImage) -> bool:
+    """Whether it is a stack of frames that are better not all in memory at once."""
+    return image.axes[0] in "TZ" and prod(image.pixels.shape) > LONG
+
+
+def frame_of(movie: OpenImage, index: int) -> Array:
+    """One frame, in this machine's byte order.
+
+    Raises
+    ------
+    ValueError : some of it is no number.
+    """
+    frame = np.asarray(movie.pixels[index])
+    frame = frame.astype(frame.dtype.newbyteorder("="), copy=False)
+    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+        raise ValueError(
+            f"frame {index} (the first is 0) has pixels that are NaN or infinite; replace them "
+            "first, as with numpy.nan_to_num"
+        )
+    return frame
+
+
+def parts_of(movie: OpenImage) -> Image:
+    """Squares of frames all over the movie, at random places, as a movie of their own.
+
+    Examples
+    --------
+    >>> parts_of(Image(np.zeros((40, 300, 200), np.uint16), "TYX")).pixels.shape
+    (16, 256, 200)
+    """
+    axes = movie.axes[1:]
+    rng = np.random.default_rng(0)
+    count = len_of(movie)
+    parts = []
+    for index in np.resize(spread(count, PARTS), PARTS):
+        frame = frame_of(movie, int(index))
+        inside = [slice(None)] * frame.ndim
+        for axis in "YX":
+            length = frame.shape[axes.index(axis)]
+            start = int(rng.integers(max(0, length - SIDE) + 1))
+            inside[axes.index(axis)] = slice(start, start + SIDE)
+        parts.append(frame[tuple(inside)])
+    return Image(np.stack(parts), movie.axes, movie.pixel_size, movie.acquisition)
+
+
+def len_of(movie: OpenImage) -> int:
+    return movie.pixels.shape[0]
+
+
+@freed_memory_kept()
+def denoise_frames(work: Unfinished, adapted: Adapted, progress: Progress) -> None:
+    """Denoise the frames that are not done yet, and finish the file.
+
+    Raises
+    ------
+    KeyboardInterrupt : with a word on how to go on.
+    """
+    count = len_of(work.movie)
+    try:
+        for index in range(work.done, count):
+            progress(index, count)
+            work.write(adapted(frame_of(work.movie, index), work.movie.axes[1:]))
+        progress(count, count)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            f"after {work.done} of {count} frames; the same command goes on there"
+        ) from stop
+    work.finish()

@@ -1,0 +1,215 @@
+"""A long movie: frame by frame, in any format, and gone on with where it stopped."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typer.testing import CliRunner, Result
+
+from gaintuning import commands, movies, unfinished, zoo
+from gaintuning.adapted import Adapted, Learned
+from gaintuning.cli import app
+from gaintuning.denoising import denoise
+from gaintuning.files import read_image, write_image
+from gaintuning.image import Image
+from gaintuning.movies import frame_of, is_long, parts_of
+from gaintuning.noise import Gaussian, Poisson
+from gaintuning.scaling import IntensityRange
+from gaintuning.tuning import Schedule
+
+NM = {"Y": (0.02, "nm"), "X": (0.02, "nm")}
+TAKEN = {"dose": (30.0, "e/Å²")}
+FRAMES = 10
+
+
+BRIEFLY = Schedule(steps=2, rounds=1)
+
+
+@pytest.fixture(autouse=True)
+def short_is_long_and_tuned_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(movies, "LONG", 10_000)
+    monkeypatch.setattr(commands, "denoise", partial(denoise, schedule=BRIEFLY))
+
+
+def counts(shape: tuple[int, ...] = (FRAMES, 32, 40)) -> NDArray[np.uint16]:
+    rng = np.random.default_rng(0)
+    clean = 60 + 30 * np.sin(np.arange(shape[-1]) / 6)
+    return rng.poisson(np.broadcast_to(clean, shape)).astype(np.uint16)
+
+
+def movie_in(folder: Path, name: str = "movie.tif", **changed: NDArray[np.generic] | str) -> Path:
+    fields = {"pixels": counts(), "axes": "TYX", "pixel_size": NM, "acquisition": TAKEN} | changed
+    write_image(folder / name, Image(**fields))  # type: ignore[arg-type] # a test may change any
+    return folder / name
+
+
+def run(source: Path, target: Path, *options: str) -> Result:
+    arguments = ["denoise", str(source), "-o", str(target), "--noise", "poisson:1", *options]
+    return CliRunner().invoke(app, arguments)
+
+
+def stopped_after(frames: int, monkeypatch: pytest.MonkeyPatch, source: Path, target: Path) -> str:
+    """What a user sees who stops it while so many frames are done."""
+    write = unfinished.Unfinished.write
+
+    def stop(self: unfinished.Unfinished, frame: NDArray[np.generic]) -> None:
+        if self.done == frames:
+            raise KeyboardInterrupt
+        write(self, frame)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished.Unfinished, "write", stop)
+        result = run(source, target)
+    assert result.exit_code == 130
+    assert not target.exists()
+    return result.output
+
+
+@pytest.fixture
+def no_tuning(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Within it nothing can be tuned, so what was learned must come from the disk."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("tuned again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commands, "denoise", refuse)
+        yield patched
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.npy", "a.mrc"])
+def test_each_frame_is_denoised_by_what_was_learned_of_all(tmp_path: Path, name: str) -> None:
+    source = movie_in(tmp_path)
+    result = run(source, tmp_path / name)
+    assert result.exit_code == 0, result.output
+    written, noisy = read_image(tmp_path / name), read_image(source)
+    parts = parts_of(noisy)
+    learned = denoise(
+        parts.pixels, axes="TYX", noise=Poisson(1.0), orientations=False, schedule=BRIEFLY
+    )
+    adapted = Adapted(zoo.load(zoo.DEFAULT)[0], list(map(Learned.of, learned.adaptations)))
+    for frame, expected in zip(written.pixels, noisy.pixels, strict=True):
+        np.testing.assert_array_equal(frame, adapted(expected, "YX"))
+    assert written.pixels.dtype == np.uint16
+    if name != "a.npy":
+        assert written.axes == "TYX"
+        assert written.acquisition == TAKEN
+        assert written.pixel_size["X"][0] == pytest.approx(0.2 if name == "a.mrc" else 0.02)
+    assert [path.name for path in tmp_path.iterdir() if "unfinished" in path.name] == []
+
+
+def test_a_stopped_movie_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    source = movie_in(tmp_path)
+    assert run(source, tmp_path / "whole.tif").exit_code == 0
+    told = stopped_after(4, monkeypatch, source, tmp_path / "a.tif")
+    assert f"stopped after 4 of {FRAMES} frames; the same command goes on there" in told
+    request.getfixturevalue("no_tuning")
+    result = run(source, tmp_path / "a.tif")
+    assert result.exit_code == 0, result.output
+    assert "gone on with from frame 4 on" in result.output
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+
+def test_a_frame_that_was_half_written_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """As after a loss of power or SIGKILL: pixels are there, but the frame was not counted."""
+    source = movie_in(tmp_path)
+    assert run(source, tmp_path / "whole.tif").exit_code == 0
+    stopped_after(4, monkeypatch, source, tmp_path / "a.tif")
+    frames = tmp_path / ".a.tif.unfinished" / "a.tif"
+    room = int((tmp_path / ".a.tif.unfinished" / "room").read_text())
+    with frames.open("r+b") as file:
+        file.seek(room + 4 * 32 * 40 * 2)
+        file.write(b"\xff" * 1000)
+    request.getfixturevalue("no_tuning")
+    assert run(source, tmp_path / "a.tif").exit_code == 0
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+
+def test_another_request_or_another_movie_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = movie_in(tmp_path), tmp_path / "a.tif"
+    stopped_after(4, monkeypatch, source, target)
+    assert "gone on" not in run(source, target, "--no-tune").output
+    target.unlink()
+    stopped_after(4, monkeypatch, source, target)
+    source.unlink()
+    movie_in(tmp_path, pixels=counts()[::-1].copy())
+    assert "gone on" not in run(source, target).output
+    np.testing.assert_array_equal(read_image(target).pixels.shape, (FRAMES, 32, 40))
+
+
+def test_a_frame_that_is_no_number_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
+    pixels = counts((40, 32, 40)).astype(np.float32)
+    pixels[7, 3, 3] = np.nan  # a frame that no part is taken of
+    source = movie_in(tmp_path, pixels=pixels)
+    result = run(source, tmp_path / "a.tif")
+    assert result.exit_code == 2
+    assert "frame 7 (the first is 0)" in result.output
+    assert (tmp_path / ".a.tif.unfinished" / "done").stat().st_size == 7
+
+
+def test_a_report_is_made_once_and_does_not_stop_what_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target, page = movie_in(tmp_path), tmp_path / "a.tif", tmp_path / "a.html"
+    write = unfinished.Unfinished.write
+    with monkeypatch.context() as patched:
+
+        def stop(self: unfinished.Unfinished, frame: NDArray[np.generic]) -> None:
+            if self.done == 2:
+                raise KeyboardInterrupt
+            write(self, frame)
+
+        patched.setattr(unfinished.Unfinished, "write", stop)
+        assert run(source, target, "--report", str(page)).exit_code == 130
+    made = page.read_bytes()
+    assert run(source, target, "--report", str(page)).exit_code == 0
+    assert page.read_bytes() == made
+
+
+def test_channels_and_colors_of_a_movie_are_denoised_like_those_of_an_image() -> None:
+    rng = np.random.default_rng(0)
+    for shape, axes in (((2, 48, 64), "CYX"), ((48, 64, 3), "YXS")):
+        frame = rng.normal(0.5, 0.1, shape).astype(np.float32)
+        result = denoise(
+            frame,
+            axes=axes,
+            noise=Gaussian(0.1),
+            intensity_range=(0.0, 1.0),
+            schedule=BRIEFLY,
+            orientations=False,
+        )
+        adapted = Adapted(zoo.load(zoo.DEFAULT)[0], list(map(Learned.of, result.adaptations)))
+        np.testing.assert_allclose(adapted(frame, axes), result.image, atol=1e-5)
+
+
+def test_what_was_learned_of_shot_noise_is_read_as_it_was_written(tmp_path: Path) -> None:
+    for noise in (Poisson(0.1, -0.2), None):
+        written = [Learned(IntensityRange(-1.0, 2.0), {}, noise)]
+        with (tmp_path / "a").open("wb") as file:
+            unfinished.write_learned(file, written, [1])
+        assert unfinished.read_learned(tmp_path / "a") == (written, [1])
+
+
+def test_parts_come_from_all_over_the_movie() -> None:
+    pixels = np.broadcast_to(np.arange(100, dtype=np.uint16)[:, None, None], (100, 300, 400))
+    parts = parts_of(Image(pixels, "TYX")).pixels
+    assert parts.shape == (16, 256, 256)
+    assert parts[0].max() == 0
+    assert parts[-1].min() == 99
+    assert len(np.unique(parts)) == 16
+
+
+def test_only_a_stack_of_many_pixels_is_long() -> None:
+    assert is_long(Image(np.zeros((11, 100, 100)), "ZYX"))
+    assert not is_long(Image(np.zeros((200, 200)), "YX"))
+    assert not is_long(Image(np.zeros((2, 200, 200)), "CYX"))
+    assert frame_of(Image(np.zeros((2, 4, 4), ">u2"), "TYX"), 1).dtype == np.uint16
