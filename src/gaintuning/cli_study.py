@@ -13,21 +13,41 @@ app = typer.Typer()
 @app.command()
 def simulate(
     scenes: Annotated[
-        Literal["piecewise", "documents"], typer.Argument(help="What the images show.")
+        Literal["piecewise", "documents", "nanoparticles"],
+        typer.Argument(help="What the images show."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the images.")],
     count: Annotated[int, typer.Option(help="Number of images.")] = 400,
     size: Annotated[int, typer.Option(help="Side of an image in pixels.")] = 180,
+    dose: Annotated[
+        float | None,
+        typer.Option(help="Of nanoparticles: counts as well, of so many electrons per Å²."),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(help="Of nanoparticles: how many specimens at a time.")
+    ] = 1,
     seed: Seed = 0,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make clean images: discs, edges and lines of constant gray levels, or scanned pages."""
+    """Make clean images: flat discs, edges and lines; scanned pages; or electron micrographs.
+
+    Nanoparticles are platinum on ceria, by multislice, ten images a specimen, with a table of
+    their atomic columns; they need the extra sim, and a run that was stopped goes on.
+    """
     from gaintuning import simulate_command
 
     run_command(
         lambda: simulate_command.simulate_images(
-            scenes, output, count=count, size=size, seed=seed, force=force, quiet=quiet
+            scenes,
+            output,
+            count=count,
+            size=size,
+            seed=seed,
+            dose=dose,
+            processes=processes,
+            force=force,
+            quiet=quiet,
         )
     )
 
