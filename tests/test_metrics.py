@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Generator, Tensor
 
-from gaintuning.metrics import psnr, ssim
+from gaintuning.metrics import psnr, ssim, unsupervised_mse, unsupervised_psnr
 
 seeds = st.integers(0, 2**31)
 ranges = st.floats(0.1, 1e4)
@@ -121,3 +121,41 @@ def test_images_of_different_shapes_are_not_compared(
     assert callable(metric)
     with pytest.raises(ValueError, match=r"must have one shape, got .*\(16, 16\)"):
         metric(torch.zeros(shape), torch.zeros(16, 16), data_range=1.0)
+
+
+@given(seed=seeds, level=st.floats(0.0, 1.0), count=st.integers(2, 5))
+def test_the_error_without_the_clean_image_is_that_with_it(
+    seed: int, level: float, count: int
+) -> None:
+    """For shot noise as well, whose level is another in each pixel."""
+    rng = Generator().manual_seed(seed)
+    clean = 2 + 20 * torch.rand(64, 64, generator=rng, dtype=torch.float64)
+    denoised = clean + level * torch.randn(clean.shape, generator=rng, dtype=torch.float64)
+    others = torch.poisson(clean.expand(count, 64, 64), generator=rng)
+    error = float((denoised - clean).square().mean())
+    found = unsupervised_mse(denoised, others)
+    # The cross term has variance 4 level^2 / count a count, the difference of the two estimates of
+    # the noise's variance, v, less than 4 v^2 / (n - 1).
+    scatter = float((4 * level**2 * clean.mean() + 4 * clean.square().mean()) / 64**2) ** 0.5
+    assert abs(found - error) < 6 * scatter
+
+
+def test_the_scores_of_several_noisy_images_are_unbiased_and_a_seen_one_is_not() -> None:
+    rng = Generator().manual_seed(0)
+    clean = torch.rand(300, 300, generator=rng)
+    frames = clean + 0.2 * torch.randn(4, 300, 300, generator=rng)
+    denoised = frames[:2].mean(0)  # of two frames: an error of half of their variance
+    assert unsupervised_mse(denoised, frames[2:]) == pytest.approx(0.02, rel=0.05)
+    assert unsupervised_mse(denoised, frames[:3]) < 0.01
+    expected = psnr(denoised, clean, data_range=1.0)
+    assert unsupervised_psnr(denoised, frames[2:], data_range=1.0) == pytest.approx(
+        expected, abs=0.3
+    )
+    assert unsupervised_psnr(clean, frames[:2], data_range=1.0) > 35
+
+
+def test_the_error_of_several_images_wants_several_of_one_shape() -> None:
+    with pytest.raises(ValueError, match="at least two"):
+        unsupervised_mse(torch.zeros(4, 4), torch.zeros(1, 4, 4))
+    with pytest.raises(ValueError, match="one shape"):
+        unsupervised_mse(torch.zeros(4, 4), torch.zeros(3, 4, 5))

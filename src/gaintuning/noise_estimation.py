@@ -50,6 +50,10 @@ STRIDES = (2, 4)
 DOUBTED = 0.4
 """If fewer of the blocks agree on a line, the noise may not be independent from pixel to pixel."""
 
+CONVINCING = 0.35
+"""It is not if so many more of them agree where pixels lie apart. In strong texture few agree as
+well, and somewhat more where its pixels lie apart and look like noise."""
+
 
 @dataclass(frozen=True)
 class NoiseEstimate:
@@ -130,9 +134,8 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
         if min(pieces.shape[-2:]) < 32 * stride:
             break
         other = observe(stride)
-        # Strong texture disagrees as well, but rarely with so many blocks.
         agreed = best.any.agreement
-        if agreed < DOUBTED and other.any.agreement > max(0.5, agreed + 0.2):
+        if agreed < DOUBTED and other.any.agreement > max(0.5, agreed + CONVINCING):
             best, best_stride = other, stride
     noise, error = simplest_model(best)
     return NoiseEstimate(noise, error, best_stride, float(cut_off.double().mean()), quantum)

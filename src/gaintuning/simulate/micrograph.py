@@ -145,12 +145,14 @@ def take(
     pixel_size: float,
     rng: Generator,
 ) -> Micrograph:
-    """A micrograph at a random place."""
+    """A micrograph at a random place, somewhere in which is a random one of the columns."""
     width, height = wave.extent
     across, up = round(width / pixel_size), round(height / pixel_size)
-    left = int(rng.integers(across))
+    inside = rng.integers(len(specimen.x))
     edge = round(EDGE / pixel_size)
-    bottom = int(rng.integers(edge, max(edge, up - edge - size) + 1))
+    left = round(specimen.x[inside] / pixel_size - rng.uniform(0, size))
+    bottom = round(specimen.y[inside] / pixel_size - rng.uniform(0, size))
+    bottom = max(edge, min(bottom, up - edge - size))
     whole = intensity(wave, microscope, (across, up))
     part = np.roll(whole, -left, 0)[:size, bottom : bottom + size]
     column = (specimen.x * across / width - left) % across

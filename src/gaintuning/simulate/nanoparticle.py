@@ -83,8 +83,10 @@ def supported_particle(rng: Generator) -> Atoms:
     atoms = support
     if rng.random() > 0.05:
         particle = platinum_particle(rng)
-        width = support.cell.lengths()[0]
-        particle.positions += rng.uniform(0.3, 0.7) * width, SURFACE + rng.uniform(2.0, 2.8), 0
+        particle.positions[:, 0] += rng.uniform(0.3, 0.7) * support.cell.lengths()[0]
+        left, right = particle.positions[:, 0].min(), particle.positions[:, 0].max()
+        x, y, _ = support.positions.T
+        particle.positions[:, 1] += y[(x > left) & (x < right)].max() + rng.uniform(2.0, 2.8)
         atoms = support + particle
     atoms.positions[:, 2] -= atoms.positions[:, 2].min()
     atoms.cell[2, 2] = atoms.positions[:, 2].max()

@@ -1,0 +1,53 @@
+"""A picture of simulated micrographs, clean and counted, with the columns that they show.
+
+python experiments/micrographs.py [--specimens 4] [--dose 1000] [--output FILE.png] [--quick]
+
+A row for each specimen: four micrographs, the last one with its columns (platinum red where it is
+outside and yellow inside, cerium blue), and the first as counts of so many electrons per Å².
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gaintuning.simulate.micrograph import Micrograph, counts, micrographs
+
+EACH = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--specimens", type=int, default=4)
+    parser.add_argument("--dose", type=float, default=1000.0)
+    parser.add_argument("--output", type=Path, default=Path("micrographs.png"))
+    parser.add_argument("--quick", action="store_true", help="one specimen, small")
+    arguments = parser.parse_args()
+    specimens, size = (1, 64) if arguments.quick else (arguments.specimens, 256)
+    figure = Figure((EACH + 1, specimens), layout="constrained")
+    every = np.atleast_2d(figure.subplots(specimens, EACH + 1))
+    for seed, axes in enumerate(every):
+        found = list(micrographs(EACH, size, np.random.SeedSequence(seed)))
+        for one, of_one in zip(axes, found, strict=False):
+            one.imshow(of_one.pixels, cmap="gray")
+        mark_columns(axes[EACH - 1], found[-1])
+        noisy = counts(found[0], arguments.dose, np.random.default_rng(seed))
+        axes[-1].imshow(noisy, cmap="gray")
+    for one in every.flat:
+        one.set_axis_off()
+    figure.savefig(arguments.output, dpi=160)
+    print(f"{specimens * EACH} micrographs in {arguments.output}")
+
+
+def mark_columns(axes: Axes, found: Micrograph) -> None:
+    columns = found.columns
+    colors = np.where(columns.outside, "red", "gold")
+    colors[columns.element != "Pt"] = "blue"
+    heavy = columns.element != "O"
+    axes.scatter(columns.x[heavy], columns.y[heavy], s=2, c=colors[heavy], linewidths=0)
+
+
+if __name__ == "__main__":
+    main()
