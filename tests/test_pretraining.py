@@ -333,7 +333,7 @@ def test_what_is_found_is_ready_for_use(tmp_path: Path) -> None:
     assert not any(parameter.requires_grad for parameter in found.network.parameters())
     assert found.steps == 6
     assert found.seconds > 0
-    assert list(found.validation_psnr) == [15, 30, 50]
+    assert list(found.validation_psnr) == ["sigma 15", "sigma 30", "sigma 50"]
     assert all(0 < score < 60 for score in found.validation_psnr.values())
 
 
@@ -392,6 +392,30 @@ def test_levels_of_noise_are_drawn_evenly() -> None:
     # A uniform distribution of width w has standard deviation w / sqrt(12) and kurtosis 1.8.
     assert abs(found.mean() - 0.4) < 4 * (0.4 / 12**0.5) / 1000**0.5
     assert found.std() == pytest.approx(0.4 / 12**0.5, rel=0.06)
+
+
+def test_counts_have_the_clean_patch_as_their_mean_and_levels_from_the_range() -> None:
+    recipe = Recipe(counts=(2.0, 50.0), patch=24)
+    noisy, clean = training_pair(smooth_images(), recipe, 400, Generator().manual_seed(0))
+    relative = (noisy - clean) / clean.clamp(min=1e-6).sqrt()  # of variance 1 / counts
+    assert abs(relative.mean()) < 4 * relative.std() / relative.numel() ** 0.5
+    found = 1 / relative.flatten(1).var(1)
+    slack = 5 * ((2 + 1) / 24**2) ** 0.5  # a count of 1 has a kurtosis of 1 more than the normal
+    assert found.min() > 2 * (1 - slack)
+    assert found.max() < 50 * (1 + slack)
+    # Uniform in the logarithm: the median is the geometric mean of the ends, 10.
+    assert float(found.median()) == pytest.approx(10, rel=0.2)
+
+
+def test_a_network_for_counts_is_validated_with_counts_and_says_so(folder: Path) -> None:
+    recipe = replace(TINY, counts=(2.0, 50.0))
+    run_command(folder, output="counts.safetensors", recipe=recipe)
+    _, card = load_network(folder / "counts.safetensors")
+    assert card.sigma is None
+    assert card.facts["counts at intensity 1"] == [2.0, 50.0]
+    scores = card.facts["validation PSNR in dB, images held out"]
+    assert list(scores) == ["2 counts", "10 counts", "50 counts"]
+    assert "psnr at 10 counts" in (folder / "counts.csv").read_text()
 
 
 def test_patches_come_from_the_images_and_the_generator_alone() -> None:

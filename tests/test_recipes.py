@@ -84,6 +84,8 @@ def test_a_network_of_thin_layers_has_no_filters_for_muon() -> None:
         ({"sigma": (-0.1, 0.1)}, r"0 <= low < high"),
         ({"sigma": (float("nan"), 0.1)}, r"0 <= low < high"),
         ({"sigma": (0.0, float("nan"))}, r"0 <= low < high"),
+        ({"counts": (0.0, 3.0)}, r"counts must be a range 0 < low < high, got 0.0 to 3.0"),
+        ({"counts": (3.0, 3.0)}, r"0 < low < high"),
         ({"patch": 0}, r"patch must be at least 1, got 0"),
         ({"batch": -4}, r"batch must be at least 1, got -4"),
         ({"steps": 0}, r"steps must be at least 1, got 0"),

@@ -70,6 +70,13 @@ def pretrain(
         tuple[float, float],
         typer.Option(metavar="LOW HIGH", help="Range of noise, for intensities from 0 to 255."),
     ] = (0.0, 55.0),
+    counts: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="Train on shot noise instead, of so many counts at the highest intensity.",
+        ),
+    ] = None,
     preset: Annotated[
         Literal["fast", "published"],
         typer.Option(help="Settings for the options below, or the recipe of the published ones."),
@@ -122,6 +129,7 @@ def pretrain(
             recipe=pretrain_command.choose_recipe(
                 preset,
                 sigma=(sigma[0] / 255, sigma[1] / 255),
+                counts=counts,
                 patch=patch,
                 batch=batch,
                 steps=steps,

@@ -8,6 +8,7 @@ from gaintuning import published, zoo
 from gaintuning.networks.checkpoint import Card, load_network, save_network
 from gaintuning.outputs import check_place
 
+COUNTS = "counts at intensity 1"
 VALIDATION = "validation PSNR in dB, images held out"
 """The fact of a card that tells how good a training became."""
 
@@ -54,6 +55,8 @@ def _card_line(card: Card) -> str:
         if card.sigma
         else ""
     )
+    if counts := card.facts.get(COUNTS):
+        levels = "{:g} to {:g} counts at intensity 1".format(*counts)
     return ", ".join(filter(None, [card.training_set, levels, f"licence {card.licence}"]))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gaintuning import zoo
 from gaintuning.files import SUFFIXES, image_files, read_image
-from gaintuning.network_commands import VALIDATION, check_network_output
+from gaintuning.network_commands import COUNTS, VALIDATION, check_network_output
 from gaintuning.networks.checkpoint import Card, build, save_network
 from gaintuning.planes import split_planes
 from gaintuning.pretraining import Pretrained, make_fabric, pretrain
@@ -130,8 +130,9 @@ def start_network(card: Card, seed: int, start_from: str | None) -> nn.Module:
 
 def tell(recipe: Recipe, trained: Pretrained) -> dict[str, Any]:
     """What the card says of the training."""
-    scores = {f"sigma {level}": round(score, 3) for level, score in trained.validation_psnr.items()}
-    return {
+    scores = {noise: round(score, 3) for noise, score in trained.validation_psnr.items()}
+    counts = {COUNTS: recipe.counts} if recipe.counts else {}
+    return counts | {
         "patch": recipe.patch,
         "batch": recipe.batch,
         "steps": recipe.steps,
@@ -185,7 +186,7 @@ def start_card(architecture: str, *, residual: bool, color: bool, recipe: Recipe
         raise ValueError(
             f"--unsupervised is for a blind-spot network; {architecture} would learn to copy"
         )
-    return Card(name, arguments, sigma=recipe.sigma)
+    return Card(name, arguments, sigma=None if recipe.counts else recipe.sigma)
 
 
 def read_clean_images(folder: Path, *, color: bool) -> list[Tensor]:

@@ -33,9 +33,6 @@ except ImportError as error:
 
 logger = logging.getLogger(__name__)
 
-LEVELS = (15, 30, 50)
-"""Noise of the validation, for intensities from 0 to 255."""
-
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -44,7 +41,7 @@ class Pretrained:
     network: nn.Module
     steps: int
     seconds: float
-    validation_psnr: dict[int, float]
+    validation_psnr: dict[str, float]
 
 
 def pretrain(
@@ -57,7 +54,7 @@ def pretrain(
     save_every: int = 1000,
     progress: Progress | None = None,
 ) -> Pretrained:
-    """Train a network to remove Gaussian noise from clean images.
+    """Train a network to remove noise that is added to clean images.
 
     Every `save_every` steps the network is validated and the state saved to `checkpoint`, with a
     log beside it, as a table (`.csv`) and as a picture (`.svg`); a call that finds the file goes
@@ -116,7 +113,7 @@ def pretrain(
             run.save(checkpoint)
     network.load_state_dict(run.averaged.module.state_dict())
     network.eval().requires_grad_(False)
-    scores = validation_psnr(network, validation, fabric.device)
+    scores = validation_psnr(network, validation, recipe, fabric.device)
     return Pretrained(network, recipe.steps, run.seconds, scores)
 
 
@@ -161,7 +158,7 @@ class _Run:
 
     def validate(self, images: Sequence[Tensor]) -> None:
         with self.fabric.autocast():
-            scores = validation_psnr(self.averaged, images, self.fabric.device)
+            scores = validation_psnr(self.averaged, images, self.recipe, self.fabric.device)
         self.log.append(Entry(self.step, self.seconds, self.loss.item(), scores))
         logger.info("%s", self.log[-1])
 
@@ -252,25 +249,22 @@ def training_pair(
     """Noisy patches, each with its own noise level, and their clean originals."""
     clean = random_orientations(random_crops(images, recipe.patch, batch, rng), rng)
     clean = lay_out_images(clean)
-    low, high = recipe.sigma
-    sigma = low + (high - low) * torch.rand(batch, 1, 1, 1, generator=rng)
-    return clean + sigma * torch.randn(clean.shape, generator=rng), clean
+    return recipe.add_noise(clean, rng), clean
 
 
 @torch.inference_mode()
 def validation_psnr(
-    network: nn.Module, images: Sequence[Tensor], device: torch.device
-) -> dict[int, float]:
-    """Mean PSNR in dB at each of `LEVELS`."""
+    network: nn.Module, images: Sequence[Tensor], recipe: Recipe, device: torch.device
+) -> dict[str, float]:
+    """Mean PSNR in dB with each noise of the recipe's validation."""
     means = {}
-    for level in LEVELS:
+    for name, noise in recipe.validation.items():
         scores = []
         for index, clean in enumerate(images):
-            noise = torch.randn(clean.shape, generator=generator(level, index))
-            noisy = (clean + level / 255 * noise).to(device)
+            noisy = noise.sample(clean, generator(1, index)).to(device)
             denoised = network(noisy[None])[0].float().clamp(0, 1).cpu()
             scores.append(psnr(denoised, clean, data_range=1.0))
-        means[level] = float(np.mean(scores))
+        means[name] = float(np.mean(scores))
     return means
 
 

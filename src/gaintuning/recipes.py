@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import nn
+from torch import Generator, nn
 from torch.optim import Adam, Optimizer
 
+from gaintuning._types import Images
 from gaintuning.hardware import has_bfloat16_units
 from gaintuning.muon import FilterMuon, filters_and_rest
+from gaintuning.noise import Gaussian, Noise, Poisson
+
+LEVELS = (15, 30, 50)
+"""Noise of the validation, for intensities from 0 to 255."""
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -78,6 +83,8 @@ class Recipe:
     ----------
     sigma : range of the noise's standard deviation, for intensities in [0, 1]. Each patch draws
         its own level, uniformly.
+    counts : if given, the noise is shot noise in its place: a range of the counts at intensity 1,
+        of which each patch draws its own, uniformly in their logarithm.
     patch : side of a training patch in pixels.
     batch : patches in a step, over all devices.
     steps : number of steps. A run may be resumed with another number; before the rate has begun
@@ -98,6 +105,7 @@ class Recipe:
     """
 
     sigma: tuple[float, float] = (0.0, 55 / 255)
+    counts: tuple[float, float] | None = None
     patch: int = 40
     batch: int = 8
     steps: int = 30_000
@@ -114,6 +122,10 @@ class Recipe:
         low, high = self.sigma
         if not 0 <= low < high:
             raise ValueError(f"sigma must be a range 0 <= low < high, got {low} to {high}")
+        if self.counts and not 0 < self.counts[0] < self.counts[1] < float("inf"):
+            raise ValueError(
+                "counts must be a range 0 < low < high, got {} to {}".format(*self.counts)
+            )
         for name in ("patch", "batch", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -121,6 +133,26 @@ class Recipe:
             raise ValueError(f"averaging must be at least 0, got {self.averaging}")
         if not self.scales or not all(0 < scale <= 1 for scale in self.scales):
             raise ValueError(f"scales must be numbers above 0 and at most 1, got {self.scales}")
+
+    def add_noise(self, clean: Images, rng: Generator) -> Images:
+        """Noisy patches, each with a level of its own."""
+        part = torch.rand(len(clean), 1, 1, 1, generator=rng)
+        if self.counts is None:
+            low, high = self.sigma
+            return clean + (low + (high - low) * part) * torch.randn(clean.shape, generator=rng)
+        low, high = self.counts
+        counts = low * (high / low) ** part
+        return torch.poisson(counts * clean.clamp(min=0), generator=rng) / counts
+
+    @property
+    def validation(self) -> dict[str, Noise]:
+        """By name, three kinds of noise to validate with, for intensities in [0, 1]."""
+        if self.counts is None:
+            return {f"sigma {level}": Gaussian(level / 255) for level in LEVELS}
+        low, high = self.counts
+        return {
+            f"{level:.3g} counts": Poisson(1 / level) for level in (low, (low * high) ** 0.5, high)
+        }
 
 
 FAST = Recipe()

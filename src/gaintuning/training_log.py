@@ -23,13 +23,13 @@ class Entry:
     step : steps done.
     seconds : spent on them.
     loss : mean squared error of the training patches, over about a hundred last steps.
-    psnr : of the validation images in dB, by the noise's sigma for intensities from 0 to 255.
+    psnr : of the validation images in dB, by the name of the noise.
     """
 
     step: int
     seconds: float
     loss: float
-    psnr: dict[int, float]
+    psnr: dict[str, float]
 
 
 def write_log(entries: Sequence[Entry], beside: Path) -> None:
@@ -39,7 +39,8 @@ def write_log(entries: Sequence[Entry], beside: Path) -> None:
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> entries = [Entry(1000, 9.5, 0.01, {30: 26.0}), Entry(2000, 19.1, 0.006, {30: 27.25})]
+    >>> scores = {"sigma 30": 26.0}, {"sigma 30": 27.25}
+    >>> entries = [Entry(1000, 9.5, 0.01, scores[0]), Entry(2000, 19.1, 0.006, scores[1])]
     >>> write_log(entries, folder / "net.state")
     >>> print((folder / "net.csv").read_text())
     step,seconds,loss,psnr at sigma 30
@@ -57,7 +58,7 @@ def _table(entries: Sequence[Entry]) -> str:
     levels = list(entries[0].psnr)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["step", "seconds", "loss", *(f"psnr at sigma {level}" for level in levels)])
+    table.writerow(["step", "seconds", "loss", *(f"psnr at {level}" for level in levels)])
     for entry in entries:
         scores = (f"{entry.psnr[level]:.3f}" for level in levels)
         table.writerow([entry.step, f"{entry.seconds:.0f}", f"{entry.loss:.4e}", *scores])
@@ -74,7 +75,7 @@ def _draw(entries: Sequence[Entry], file: BinaryIO) -> None:
         for level, last in entries[-1].psnr.items():
             scores.plot(steps, [entry.psnr[level] for entry in entries], ".-", color=ACCENT)
             scores.annotate(
-                f"sigma {level}: {last:.2f}",
+                f"{level}: {last:.2f}",
                 (steps[-1], last),
                 xytext=(0, 5),
                 textcoords="offset points",
