@@ -1,6 +1,7 @@
 """Every combination is a row, what is done stays done, and one failure does not lose the rest."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from gaintuning.image import Image
 from gaintuning.methods import METHODS, Task, parse_method
 from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian, Poisson
+from gaintuning.scaling import find_range
 from gaintuning.tables import fill, read_table
 
 CLEAN = data.camera()[100:148, 200:256]
@@ -94,6 +96,25 @@ def test_processes_find_the_same_as_one(images: list[Path], tmp_path: Path) -> N
         rows = {(row["image"], row["method"]): row for row in read_table(table, KIND)}
         scores.append([float(rows[case.image, case.method]["psnr"]) for case in cases])
     np.testing.assert_allclose(*scores, atol=1e-3)
+
+
+def test_a_movie_of_one_scene_is_scored_by_its_other_frames(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = CLEAN + rng.normal(0, 25, (6, *CLEAN.shape))
+    write_image(tmp_path / "movie.tif", Image(frames.astype(np.float32), "TYX"))
+    case = Case(str(tmp_path / "movie.tif"), "pretrained", "unet", "gaussian:25", 0, noisy=True)
+    found = measure(case)
+    alone = tmp_path / "first.tif"
+    write_image(alone, Image(frames[0].astype(np.float32), "YX"))
+    assert measure(replace(case, image=str(alone))).unsupervised_psnr is None
+    scale = find_range(frames[:, None].astype(np.float32))
+    clean = torch.from_numpy(scale.to_unit(CLEAN)).float()
+    first = torch.from_numpy(scale.to_unit(frames[0])).float()
+    task = Task(first[None, None], Gaussian(25 / scale.width), "unet", None, 0)
+    expected = psnr(METHODS["pretrained"](task)[0, 0].float(), clean, data_range=1.0)
+    assert found.unsupervised_psnr == pytest.approx(expected, abs=0.5)
+    with pytest.raises(ValueError, match="only gray images are compared"):
+        measure(replace(case, noisy=False))
 
 
 def test_noisy_images_have_scores_that_need_no_truth(tmp_path: Path) -> None:

@@ -146,6 +146,19 @@ def test_another_request_or_another_movie_begins_anew(
     np.testing.assert_array_equal(read_image(target).pixels.shape, (FRAMES, 32, 40))
 
 
+def test_a_folder_that_was_left_behind_by_a_finished_movie_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it had been killed between the last two steps."""
+    source, target = movie_in(tmp_path), tmp_path / "a.tif"
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished.shutil, "rmtree", lambda *_, **__: None)
+        assert run(source, target).exit_code == 0
+    assert (tmp_path / ".a.tif.unfinished").is_dir()
+    assert run(source, target, "--force").exit_code == 0
+    assert not (tmp_path / ".a.tif.unfinished").exists()
+
+
 def test_a_frame_that_is_no_number_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
     pixels = counts((40, 32, 40)).astype(np.float32)
     pixels[7, 3, 3] = np.nan  # a frame that no part is taken of

@@ -182,7 +182,11 @@ def evaluate(
     ] = None,
     noisy: Annotated[
         bool,
-        typer.Option("--noisy", help="The images have this noise already; there is no truth."),
+        typer.Option(
+            "--noisy",
+            help="The images have this noise already; there is no truth. Of a movie of one scene "
+            "the first frame is denoised, and scored by the others (uPSNR).",
+        ),
     ] = False,
     processes: Annotated[int, typer.Option(help="How many images at a time.")] = 1,
     seed: Seed = 0,

@@ -13,7 +13,7 @@ from gaintuning._types import Images
 from gaintuning.denoising import run
 from gaintuning.files import read_image
 from gaintuning.methods import METHODS, OF_A_NETWORK, Task, parse_method
-from gaintuning.metrics import psnr, ssim
+from gaintuning.metrics import psnr, ssim, unsupervised_psnr
 from gaintuning.noise import parse_noise
 from gaintuning.scaling import IntensityRange, find_range
 from gaintuning.tables import Kind, Row, markdown
@@ -52,6 +52,7 @@ class Score:
     ssim : structural similarity of the denoised image.
     residual_spread, residual_correlation : of what was taken away, against the noise; see
         `Residual`. These need no truth.
+    unsupervised_psnr : in dB, by the other frames of the same scene; see `unsupervised_mse`.
     seconds : that the method took.
     """
 
@@ -60,6 +61,7 @@ class Score:
     ssim: float | None = None
     residual_spread: float | None = None
     residual_correlation: float | None = None
+    unsupervised_psnr: float | None = None
     seconds: float | None = None
 
 
@@ -69,11 +71,14 @@ KIND = Kind(Case, Score)
 def measure(case: Case, folder: Path = Path()) -> Score:
     """Denoise one image, whose file is named as seen from `folder`.
 
+    Of a movie of noisy images of one scene the first is denoised, and scored by the others.
+
     Raises
     ------
     ValueError, OSError : the image is not there or does not do; of a method, whatever it raises.
     """
-    image, scale = _read(folder / case.image)
+    frames, scale = _read(folder / case.image, movie=case.noisy)
+    image = frames[:1]
     noise = parse_noise(case.noise)
     if noise is None:
         raise ValueError("a comparison needs the noise; state it, as in gaussian:25")
@@ -85,7 +90,10 @@ def measure(case: Case, folder: Path = Path()) -> Score:
     denoised = METHODS[name](task).to(noisy)
     seconds = perf_counter() - start
     residual = residual_of(noisy, denoised, noise)
-    told = (residual.spread, residual.correlation, seconds)
+    others, by_others = frames[1:, 0], None
+    if len(others) > 1:
+        by_others = unsupervised_psnr(denoised[0, 0], others, data_range=1.0)
+    told = (residual.spread, residual.correlation, by_others, seconds)
     if case.noisy:
         return Score(None, None, None, *told)
     before, after = (one.clamp(0, 1) for one in (noisy, denoised))
@@ -99,7 +107,7 @@ def measure(case: Case, folder: Path = Path()) -> Score:
 
 def clean_image(path: Path) -> Images:
     """A gray image in [0, 1], (1, 1, h, w)."""
-    return _read(path)[0]
+    return _read(path, movie=False)[0]
 
 
 def score(network: nn.Module, noisy: Images, clean: Images) -> float:
@@ -117,12 +125,15 @@ def psnr_in_range(denoised: Tensor, clean: Tensor) -> float:
     return psnr(denoised.clamp(0, 1), clean, data_range=1.0)
 
 
-def _read(path: Path) -> tuple[Images, IntensityRange]:
-    pixels = read_image(path).pixels
-    if pixels.ndim != 2:
-        raise ValueError(f"only gray images are compared, and {path} has the shape {pixels.shape}")
-    found = find_range(pixels[None, None])
-    return torch.from_numpy(found.to_unit(pixels)).float()[None, None], found
+def _read(path: Path, *, movie: bool) -> tuple[Images, IntensityRange]:
+    """A gray image, or the frames of a movie."""
+    image = read_image(path)
+    if image.axes != "YX" and not (movie and image.axes == "TYX"):
+        which = "gray images and movies of them" if movie else "gray images"
+        raise ValueError(f"only {which} are compared, and {path} has the axes {image.axes}")
+    pixels = image.pixels.reshape(-1, 1, *image.pixels.shape[-2:])
+    found = find_range(pixels)
+    return torch.from_numpy(found.to_unit(pixels)).float(), found
 
 
 def all_cases(
@@ -168,11 +179,15 @@ def summary(rows: Iterable[Row]) -> str:
     for names, group in groups.items():
         means = [
             _mean(group, *column)
-            for column in (("psnr", 2), ("ssim", 4), ("residual_spread", 2), ("seconds", 1))
+            for column in (
+                *(("psnr", 2), ("ssim", 4), ("residual_spread", 2)),
+                *(("unsupervised_psnr", 2), ("seconds", 1)),
+            )
         ]
         failed = sum(bool(row["error"]) for row in group)
         lines.append([*names, str(len(group)), *means, str(failed)])
-    header = ["noise", "method", "network", "images", "PSNR", "SSIM", "residual", "s", "failed"]
+    header = ["noise", "method", "network", "images", "PSNR", "SSIM", "residual"]
+    header += ["uPSNR", "s", "failed"]
     return markdown(header, lines)
 
 

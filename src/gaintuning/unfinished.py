@@ -38,7 +38,7 @@ class Unfinished:
 
     def found(self) -> tuple[list[Learned], Any] | None:
         """What was learned and told when it was begun, if it was by the same request."""
-        if not self.count.is_file():
+        if not (self.count.is_file() and self.frames.is_file()):
             return None
         learned, facts = read_learned(self.learned_file)
         return (learned, facts["told"]) if facts["request"] == self.request else None

@@ -15,7 +15,7 @@ from gaintuning.denoising import Denoised, denoise
 from gaintuning.evaluation import clean_image, psnr_in_range
 from gaintuning.experiments.changes import histogram, panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources
-from gaintuning.gains import channel_gains, fold
+from gaintuning.gains import with_gains
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.stabilizing import Stabilized
 from gaintuning.tables import Kind, Row, markdown
@@ -132,10 +132,7 @@ def middle(clean: Tensor, side: int) -> Tensor:
 def with_all_gains(result: Denoised[Tensor], network: str, noisy: Tensor) -> Tensor:
     """What the gains that were found make of the image, whether they were kept or not."""
     (found,) = result.adaptations
-    gained = channel_gains(zoo.load(network)[0])
-    for layer, gain in zip(gained.layers, gained.gains, strict=True):
-        gain.data.copy_(found.boldest_gains[layer])
-    tuned = fold(gained)
+    tuned = with_gains(zoo.load(network)[0], found.boldest_gains)
     if found.stabilized and isinstance(found.noise, (Poisson, PoissonGaussian)):
         tuned = Stabilized(tuned, found.noise)
     with torch.inference_mode():

@@ -10,16 +10,13 @@ from numpy.typing import NDArray
 from scipy.fft import fft2, fftfreq, ifft2
 from scipy.signal import resample
 
-from gaintuning.simulate.nanoparticle import HEIGHT, Columns, columns, supported_particle
+from gaintuning.simulate.nanoparticle import HEIGHT, MISSING, Columns, columns, supported_particle
 
 try:
     import abtem
     from ase import Atoms
 except ImportError as error:
-    raise ImportError(
-        "simulated micrographs need ase and abtem, which are not installed: "
-        "pip install 'gaintuning[sim]'"
-    ) from error
+    raise ImportError(MISSING) from error
 
 Array = NDArray[np.float64]
 

@@ -7,15 +7,17 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+MISSING = (
+    "simulated micrographs need ase and abtem, which are not installed: "
+    "pip install 'gaintuning[sim]'"
+)
+
 try:
     from ase import Atoms
     from ase.data import chemical_symbols
     from ase.spacegroup import crystal
 except ImportError as error:
-    raise ImportError(
-        "simulated micrographs need ase and abtem, which are not installed: "
-        "pip install 'gaintuning[sim]'"
-    ) from error
+    raise ImportError(MISSING) from error
 
 Array = NDArray[np.float64]
 
