@@ -74,3 +74,9 @@ def test_each_size_is_measured(tmp_path: Path) -> None:
         "96 x 96",
     ]
     assert (tmp_path / "scale.svg").stat().st_size > 0
+
+
+def test_a_movie_is_measured_beside_the_passes_of_its_network() -> None:
+    lines = printed_by("movie")
+    assert first_cells(lines, "side") == ["passes of the plain network", "denoised"]
+    assert any(line.startswith("ratio ") for line in lines)

@@ -1,5 +1,7 @@
 """Simulated micrographs: crystals as they are, waves that lose nothing, counts of the dose."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +156,15 @@ def test_the_same_seed_gives_the_same_micrographs_and_another_others() -> None:
 def test_an_impossible_size_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="size must be from 32 to 640"):
         next(micrographs(1, size, np.random.SeedSequence(0)))
+
+
+def test_the_picture_of_the_docs_is_drawn(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "experiments" / "micrographs.py"
+    picture = tmp_path / "small.png"
+    command = [sys.executable, str(script), "--quick", "--output", str(picture)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "4 micrographs" in told
+    assert read_image(picture).pixels.std() > 0
 
 
 def simulate(folder: Path, *options: str) -> str:

@@ -115,8 +115,9 @@ def test_the_weights_are_small_enough_to_come_with_the_package() -> None:
     assert sum(file.stat().st_size for file in files) < 25e6
 
 
-HARDLY_SMOOTH = {"test008", "test031", "test036"}
-"""Images of BSD68 without a smooth place: grass, and sand whose grain is as good as white noise."""
+HARDLY_SMOOTH = {"5": {"test008", "test036"}, "10": {"test001", "test031", "test036"}}
+"""Images of BSD68 without a smooth place, by the sigma at which it matters: fine branches and
+grass, and sand whose grain is as good as white noise."""
 
 
 def test_the_noise_of_natural_images_is_found() -> None:
@@ -125,11 +126,12 @@ def test_the_noise_of_natural_images_is_found() -> None:
         case = (row["model"], row["level"], row["read"])
         errors.setdefault(case, {})[row["image"]] = abs(float(row["error"]))
     assert len(errors) == 12
-    for (model, _, _), found in errors.items():
+    for (model, level, _), found in errors.items():
         assert len(found) == 68
         assert np.median(list(found.values())) <= (0.03 if model == "gaussian" else 0.10)
         if model == "gaussian":
-            assert {image for image, error in found.items() if error > 0.10} <= HARDLY_SMOOTH
+            far_off = {image for image, error in found.items() if error > 0.10}
+            assert far_off <= HARDLY_SMOOTH.get(level, set())
 
 
 @pytest.mark.parametrize("network", ["DnCNN", "UNet"])

@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from gaintuning.tables import Row, markdown
 
 
-def scores(rows: Iterable[Row], **wanted: str) -> dict[str, float]:
+def scores(rows: Iterable[Row], column: str = "psnr", **wanted: str) -> dict[str, float]:
     """PSNR by image, of the rows that have what is wanted; `images` is the name of a set."""
     images = wanted.pop("images", "")
     return {
-        row["image"]: float(row["psnr"])
+        row["image"]: float(row[column])
         for row in rows
-        if row["psnr"]
+        if row[column]
         and row["image"].startswith(images)
         and all(row[name] == value for name, value in wanted.items())
     }
@@ -66,29 +66,32 @@ class Group:
     network: str
     method: str
 
-    def of(self, rows: Sequence[Row]) -> Change | None:
+    def of(self, rows: Sequence[Row], column: str = "psnr") -> Change | None:
         """Its change against the pre-trained network."""
         key = {"images": self.images, "noise": self.noise, "network": self.network}
-        return change(
-            scores(rows, method="pretrained", **key), scores(rows, method=self.method, **key)
+        before, after = (
+            scores(rows, column, method=method, **key) for method in ("pretrained", self.method)
         )
+        return change(before, after)
 
 
 def change_table(rows: Sequence[Row], groups: Iterable[Group]) -> str:
     """A line for each group that has rows."""
     lines = []
     for group in groups:
-        found = group.of(rows)
-        if found:
+        found, similarity = group.of(rows), group.of(rows, "ssim")
+        if found and similarity:
             lines.append(
                 [
                     *(group.images, group.noise, group.network, group.method, str(found.count)),
                     *(f"{value:.2f}" for value in (found.before, found.after)),
                     *(f"{value:+.3f}" for value in (found.mean, found.worst, found.best)),
+                    *(f"{value:.4f}" for value in (similarity.before, similarity.after)),
                 ]
             )
     header = ["images", "noise", "network", "method", "count"]
-    return markdown([*header, "pre-trained", "after", "mean", "worst", "best"], lines)
+    header += ["pre-trained", "after", "mean", "worst", "best"]
+    return markdown([*header, "SSIM, pre-trained", "after"], lines)
 
 
 def panels(titles: Sequence[str], width: float = 4) -> tuple[Figure, list[Axes]]:
