@@ -10,6 +10,7 @@ from gaintuning.cli import app
 from gaintuning.experiments import registry
 from gaintuning.experiments.changes import Group, change, scores
 from gaintuning.experiments.experiment import SETS, Sources
+from gaintuning.experiments.never_worse import part_kept
 from gaintuning.experiments.quick import quick_sources
 from gaintuning.tables import read_table
 
@@ -51,6 +52,12 @@ def test_nothing_is_computed_twice(tmp_path: Path) -> None:
     assert len(kept) == len(done)
     assert kept[:-1] == done[:-1]
     assert _without_seconds(again) == _without_seconds(output)
+
+
+def test_what_is_kept_is_a_part_of_what_tuning_brings_where_it_harms_nothing() -> None:
+    rows = [{"always": "0.3", "kept": "0.2"}, {"always": "-6", "kept": "0"}]
+    assert part_kept(rows) == pytest.approx(2 / 3)
+    assert part_kept(rows[1:]) == 1
 
 
 def _without_seconds(page: str) -> str:

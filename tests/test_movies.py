@@ -16,7 +16,7 @@ from gaintuning.denoising import denoise
 from gaintuning.files import read_image, write_image
 from gaintuning.image import Image
 from gaintuning.movies import frame_of, is_long, parts_of
-from gaintuning.noise import Gaussian, Poisson
+from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.scaling import IntensityRange
 from gaintuning.tuning import Schedule
 
@@ -205,7 +205,7 @@ def test_channels_and_colors_of_a_movie_are_denoised_like_those_of_an_image() ->
 
 
 def test_what_was_learned_of_shot_noise_is_read_as_it_was_written(tmp_path: Path) -> None:
-    for noise in (Poisson(0.1, -0.2), None):
+    for noise in (Poisson(0.1, -0.2), PoissonGaussian(0.1, 0.3), None):
         written = [Learned(IntensityRange(-1.0, 2.0), {}, noise)]
         with (tmp_path / "a").open("wb") as file:
             unfinished.write_learned(file, written, [1])

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from gaintuning.adaptation import Adaptation, Array
@@ -110,20 +110,25 @@ def read_learned(path: Path) -> tuple[list[Learned], Any]:
     >>> path = Path(mkdtemp()) / "learned.safetensors"
     >>> with path.open("wb") as file:
     ...     write_learned(file, [Learned(IntensityRange(0, 255), {"conv": torch.ones(2)})], "all")
-    >>> read_learned(path)
-    ([Learned(network_sees=IntensityRange(low=0, high=255), gains={'conv': tensor([1., 1.])}, \
-stabilized=None)], 'all')
+    >>> (learned,), facts = read_learned(path)
+    >>> learned.network_sees, learned.gains, facts
+    (IntensityRange(low=0, high=255), {'conv': tensor([1., 1.])}, 'all')
     """
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors = load_file(path)
     channels = []
     for index, told in enumerate(json.loads(metadata["channels"])):
         mark = f"{index} "
         gains = {
             name.removeprefix(mark): gain for name, gain in tensors.items() if name.startswith(mark)
         }
-        noise = told["stabilized"]
-        shot = (PoissonGaussian if noise and "sigma" in noise else Poisson)(**noise or {"gain": 1})
-        channels.append(Learned(IntensityRange(**told["range"]), gains, shot if noise else None))
+        noise = _shot_noise(told["stabilized"])
+        channels.append(Learned(IntensityRange(**told["range"]), gains, noise))
     return channels, json.loads(metadata["facts"])
+
+
+def _shot_noise(numbers: dict[str, float] | None) -> ShotNoise | None:
+    if numbers is None:
+        return None
+    return PoissonGaussian(**numbers) if "sigma" in numbers else Poisson(**numbers)
