@@ -3,11 +3,9 @@
 import csv
 import json
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from io import StringIO
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +19,7 @@ from gaintuning.outputs import whole_file
 from gaintuning.progress import progress_bars
 from gaintuning.simulate.documents import documents
 from gaintuning.simulate.piecewise import piecewise_constant
+from gaintuning.workers import workers
 
 if TYPE_CHECKING:
     from gaintuning.simulate.nanoparticle import Columns
@@ -116,7 +115,7 @@ def _simulate_micrographs(
             make(first)
             progress(done, len(specimens))
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with workers(processes) as pool:
         for done, _ in enumerate(pool.map(make, missing), 1 + len(specimens) - len(missing)):
             progress(done, len(specimens))
 

@@ -3,11 +3,10 @@
 import csv
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import astuple, dataclass, fields
 from importlib.metadata import version
 from io import StringIO
-from multiprocessing import get_context
 from pathlib import Path
 from shutil import which
 from subprocess import run
@@ -17,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from gaintuning.outputs import whole_file
+from gaintuning.workers import workers
 
 CaseT = TypeVar("CaseT")
 ScoreT = TypeVar("ScoreT")
@@ -121,10 +121,7 @@ def _measured(
         for case in cases:
             yield case, *_attempt(measure, case)
         return
-    threads = max(1, torch.get_num_threads() // processes)
-    with ProcessPoolExecutor(
-        processes, get_context("spawn"), torch.set_num_threads, (threads,)
-    ) as pool:
+    with workers(processes) as pool:
         running = {pool.submit(_attempt, measure, case): case for case in cases}
         for future in as_completed(running):
             yield running[future], *future.result()
