@@ -14,9 +14,9 @@ import pytest
 from gaintuning.training_log import Entry, write_log
 
 ENTRIES = [
-    Entry(1000, 9.51, 0.012345678, {15: 30.12345, 50: 24.5}),
-    Entry(2000, 19.4, 0.0061, {15: 31.0, 50: 25.00049}),
-    Entry(3000, 3600 * 27.5, 5e-5, {15: 31.5, 50: 25.875}),
+    Entry(1000, 9.51, 0.012345678, {"sigma 15": 30.12345, "sigma 50": 24.5}),
+    Entry(2000, 19.4, 0.0061, {"sigma 15": 31.0, "sigma 50": 25.00049}),
+    Entry(3000, 3600 * 27.5, 5e-5, {"sigma 15": 31.5, "sigma 50": 25.875}),
 ]
 
 
@@ -45,7 +45,7 @@ def test_the_picture_names_each_level_with_its_last_score(tmp_path: Path, count:
     # Drawn as shapes, each text has its words in a comment.
     text = picture.read_text(encoding="utf-8")
     for level, score in last.items():
-        assert f"sigma {level}: {score:.2f}" in text
+        assert f"{level}: {score:.2f}" in text
     assert text.count("sigma ") == len(last)
     for words in ("step", "training loss", "validation PSNR in dB"):
         assert words in text
@@ -72,7 +72,10 @@ def test_a_longer_log_takes_the_place_of_a_shorter_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_training_that_went_wrong_is_logged_too(tmp_path: Path, bad: float) -> None:
-    write_log([*ENTRIES, Entry(4000, 1e5, bad, {15: -bad, 50: bad})], tmp_path / "net.state")
+    write_log(
+        [*ENTRIES, Entry(4000, 1e5, bad, {"sigma 15": -bad, "sigma 50": bad})],
+        tmp_path / "net.state",
+    )
     last = (tmp_path / "net.csv").read_text().splitlines()[-1]
     assert last == f"4000,100000,{bad:.4e},{-bad:.3f},{bad:.3f}"
     ElementTree.parse(tmp_path / "net.svg")

@@ -257,7 +257,7 @@ def _fits_imagej(pixels: Pixels, axes: str, pixel_size: PixelSize) -> bool:
         pixels.dtype.name in _IMAGEJ_DTYPES
         and math.prod(pixels.shape) * pixels.dtype.itemsize < _IMAGEJ_BYTES
         and planes == "".join(letter for letter in "TZCYX" if letter in planes)
-        and 1 not in pixels.shape[: len(planes) - 2]
+        and 1 not in pixels.shape[: len(planes)]  # tifffile takes planes one pixel wide for lines
         and (not pixel_size or {"Y", "X"} <= set(pixel_size))
         and len(units) <= 1
         and all(_IMAGEJ_NAMES.get(unit, unit).isascii() for unit in units)
