@@ -42,7 +42,7 @@ def counts(shape: tuple[int, ...] = (FRAMES, 32, 40)) -> NDArray[np.uint16]:
 
 def movie_in(folder: Path, name: str = "movie.tif", **changed: NDArray[np.generic] | str) -> Path:
     fields = {"pixels": counts(), "axes": "TYX", "pixel_size": NM, "acquisition": TAKEN} | changed
-    write_image(folder / name, Image(**fields))  # type: ignore[arg-type] # a test may change any
+    write_image(folder / name, Image(**fields))
     return folder / name
 
 
