@@ -184,6 +184,7 @@ def test_a_report_is_made_once_and_does_not_stop_what_goes_on(
         patched.setattr(unfinished.Unfinished, "write", stop)
         assert run(source, target, "--report", str(page)).exit_code == 130
     made = page.read_bytes()
+    assert f"movie.tif: parts of its {FRAMES} frames" in made.decode()
     assert run(source, target, "--report", str(page)).exit_code == 0
     assert page.read_bytes() == made
 

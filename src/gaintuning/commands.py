@@ -18,7 +18,7 @@ from gaintuning.choosing import ObjectiveName
 from gaintuning.denoising import Denoised, denoise
 from gaintuning.files import check_output, open_image, read_image, write_image, written_name
 from gaintuning.image import Image, OpenImage
-from gaintuning.movies import denoise_frames, is_long, parts_of
+from gaintuning.movies import denoise_frames, is_long, len_of, parts_of
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Noise, parse_noise
 from gaintuning.noise_estimation import NoiseEstimate
@@ -150,7 +150,8 @@ def _denoise_file(job: Job, request: Request, noise: Noise | None, force: bool, 
     if is_long(opened):
         return _denoise_movie(job, request, noise, opened, force, bar)
     image = replace(read_image(job.source), axes=opened.axes)
-    result = _denoised(job, request, noise, image, force, bar(job.source.name))
+    name = job.source.name
+    result = _denoised(job, request, noise, image, force, bar(name), title=name)
     write_image(job.target, replace(image, pixels=result.image), overwrite=force)
     return "\n".join([_head(job, result.network, result.seconds), *_findings(result)]), _record(
         job, result
@@ -168,8 +169,11 @@ def _denoise_movie(
     begun = work.found()
     if begun is None:
         parts = parts_of(movie)
-        what = f"{job.source.name}: tuning"
-        result = _denoised(job, request, noise, parts, force, bar(what), orientations=False)
+        name = job.source.name
+        progress, title = bar(f"{name}: tuning"), f"{name}: parts of its {len_of(movie)} frames"
+        result = _denoised(
+            job, request, noise, parts, force, progress, title=title, orientations=False
+        )
         record = _record(job, result) | {"shape": list(movie.pixels.shape)}
         work.begin(list(map(Learned.of, result.adaptations)), [_findings(result), record])
         begun = work.found()
@@ -193,6 +197,7 @@ def _denoised(
     force: bool,
     progress: Progress,
     *,
+    title: str,
     orientations: bool = True,
 ) -> Denoised[Array]:
     """An image, or parts of a movie, denoised, with the report."""
@@ -217,7 +222,7 @@ def _denoised(
             job.report,
             image.pixels,
             result,
-            title=job.source.name,
+            title=title,
             command=shlex.join(["gaintuning", *sys.argv[1:]]),
             overwrite=force,
         )
