@@ -3,7 +3,7 @@
 python experiments/micrographs.py [--specimens 4] [--dose 1000] [--output FILE.png] [--quick]
 
 A row for each specimen: four micrographs, the last one with its columns (platinum red where it is
-outside and yellow inside, cerium blue), and the first as counts of so many electrons per Å².
+outside and gold inside, cerium blue), and the first as counts of so many electrons per Å².
 """
 
 import argparse

@@ -12,7 +12,7 @@ from gaintuning.tables import Row, markdown
 
 
 def scores(rows: Iterable[Row], column: str = "psnr", **wanted: str) -> dict[str, float]:
-    """PSNR by image, of the rows that have what is wanted; `images` is the name of a set."""
+    """A score by image, of the rows that have what is wanted; `images` is the name of a set."""
     images = wanted.pop("images", "")
     return {
         row["image"]: float(row[column])

@@ -1,7 +1,7 @@
 """Section 6: whether what is kept is ever worse than the pre-trained network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -10,14 +10,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gaintuning import zoo
-from gaintuning.contrast import with_contrast
+from gaintuning.adapted import Adapted, Learned
 from gaintuning.denoising import Denoised, denoise
 from gaintuning.evaluation import clean_image, psnr_in_range
 from gaintuning.experiments.changes import histogram, panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources
-from gaintuning.gains import with_gains
-from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
-from gaintuning.stabilizing import Stabilized
+from gaintuning.noise import Gaussian
 from gaintuning.tables import Kind, Row, markdown
 
 SETS = ("set12", "bsd68", "urban100")
@@ -132,11 +130,9 @@ def middle(clean: Tensor, side: int) -> Tensor:
 def with_all_gains(result: Denoised[Tensor], network: str, noisy: Tensor) -> Tensor:
     """What the gains that were found make of the image, whether they were kept or not."""
     (found,) = result.adaptations
-    tuned = with_gains(zoo.load(network)[0], found.boldest_gains)
-    if found.stabilized and isinstance(found.noise, (Poisson, PoissonGaussian)):
-        tuned = Stabilized(tuned, found.noise)
-    with torch.inference_mode():
-        return with_contrast(tuned, found.contrast, float(noisy.mean()))(noisy)[0, 0]
+    boldest = replace(Learned.of(found), gains=found.boldest_gains)
+    denoised = Adapted(zoo.load(network)[0], [boldest])(noisy[0, 0].numpy(), "YX")
+    return torch.from_numpy(denoised)
 
 
 def part_kept(rows: Sequence[Row]) -> float:
