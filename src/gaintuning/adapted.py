@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -77,6 +78,8 @@ class Adapted:
     def __init__(self, pretrained: nn.Module, channels: Sequence[Learned]) -> None:
         self.channels = channels
         self.networks = [lay_out_network(channel.network(pretrained)) for channel in channels]
+        # Found by trying the network, which need not be done for each frame.
+        self.channels_together = cache(partial(image_channels, pretrained))
 
     def __call__(self, image: Array, axes: str) -> Array:
         """Denoise an image, in its shape, dtype and units."""
@@ -84,7 +87,7 @@ class Adapted:
         denoised = []
         for planes, learned, network in zip(split, self.channels, self.networks, strict=True):
             number = next(network.parameters()).dtype
-            together = image_channels(network, planes.shape[1])
+            together = self.channels_together(planes.shape[1])
             output = run(network, in_unit(planes, learned.network_sees, together, number))
             denoised.append(learned.network_sees.from_unit(output).reshape(planes.shape))
         return join_planes(np.stack(denoised), image, axes)
