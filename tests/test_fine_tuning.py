@@ -2,16 +2,20 @@
 
 from copy import deepcopy
 from functools import partial
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from gaintuning.baselines.classical import denoise_bm3d, denoise_wavelets
 from gaintuning.baselines.fine_tuning import fine_tune
 from gaintuning.gains import all_parameters, channel_gains, last_layers
+from gaintuning.methods import METHODS, Task
 from gaintuning.networks import UNet
-from gaintuning.noise import Gaussian
+from gaintuning.noise import Gaussian, Poisson
 from gaintuning.objectives import Sure
 
 SIGMA = 0.1
@@ -107,3 +111,24 @@ def test_without_its_package_bm3d_says_where_it_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(__import__("sys").modules, "bm3d", None)
     with pytest.raises(ImportError, match="not free for commercial use; install it with"):
         denoise_bm3d(noisy_image(), SIGMA)
+
+
+def test_bm3d_of_counts_sees_noise_of_deviation_one_and_leaves_the_mean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the mean of all pixels for BM3D, which is the best for a level image."""
+
+    def mean_of_all(image: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+        assert sigma == 1
+        assert image.std() == pytest.approx(sigma, rel=0.02)
+        return np.full_like(image, image.mean())
+
+    monkeypatch.setitem(__import__("sys").modules, "bm3d", SimpleNamespace(bm3d=mean_of_all))
+    noise = Poisson(gain=0.02)
+    noisy = noise.sample(torch.full((1, 1, 256, 256), 0.6), Generator().manual_seed(0))
+    before = noisy.clone()
+    denoised = METHODS["bm3d-anscombe"](Task(noisy, noise))
+    torch.testing.assert_close(denoised, torch.full_like(noisy, 0.6), atol=2e-3, rtol=0)
+    assert torch.equal(noisy, before)
+    with pytest.raises(ValueError, match="for shot noise"):
+        METHODS["bm3d-anscombe"](Task(noisy, Gaussian(0.1)))

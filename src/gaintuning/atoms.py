@@ -19,6 +19,9 @@ APART = 1.2
 FAINT = 0.25
 """A column stands out by at least this part of what the clearest ones do."""
 
+CLEAREST = 0.995
+"""This part of the pixels stands out less than the middle of the clearest columns."""
+
 
 def find_columns(
     image: NDArray[np.floating], pixel_size: float, *, bright: bool = True, faint: float = FAINT
@@ -42,11 +45,8 @@ def find_columns(
     >>> find_columns(image, pixel_size=0.1).round(1)
     array([[30.3, 40.6]])
     """
-    radius = COLUMN / pixel_size
-    sign = 1 if bright else -1
-    fine = sign * image.astype(np.float64)
-    peaks = gaussian_filter(fine, radius) - gaussian_filter(fine, 2 * radius)
-    clearest = np.quantile(peaks, 0.995)
+    peaks = _peaks(image, pixel_size, bright=bright)
+    clearest = np.quantile(peaks, CLEAREST)
     if clearest <= 0:
         return np.zeros((0, 2))
     places = peak_local_max(
@@ -57,6 +57,35 @@ def find_columns(
     )
     found: Points = places + np.stack([_offset(peaks, places, axis) for axis in (0, 1)], 1)
     return found
+
+
+def are_bright(image: NDArray[np.floating], pixel_size: float) -> bool:
+    """Whether columns are brighter than what is between them: they stand out more than gaps do.
+
+    Parameters
+    ----------
+    image : (h, w), clean or nearly so.
+    pixel_size : in Å.
+
+    Examples
+    --------
+    >>> rows, columns = np.mgrid[:80, :80] / 10
+    >>> image = np.maximum(0, np.cos(rows)) * np.maximum(0, np.cos(columns))
+    >>> are_bright(image, pixel_size=0.04), are_bright(-image, pixel_size=0.04)
+    (True, False)
+    """
+    bright, dark = (
+        np.quantile(_peaks(image, pixel_size, bright=sign), CLEAREST) for sign in (True, False)
+    )
+    return bool(bright >= dark)
+
+
+def _peaks(image: NDArray[np.floating], pixel_size: float, *, bright: bool) -> Points:
+    """(h, w), highest in the middle of columns."""
+    radius = COLUMN / pixel_size
+    fine = (1 if bright else -1) * image.astype(np.float64)
+    peaks: Points = gaussian_filter(fine, radius) - gaussian_filter(fine, 2 * radius)
+    return peaks
 
 
 def _offset(peaks: Points, places: NDArray[np.integer], axis: int) -> NDArray[np.float64]:

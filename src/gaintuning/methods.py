@@ -156,9 +156,19 @@ def all_by_resampling(task: Task) -> Images:
 
 def stabilized(task: Task) -> Images:
     """The pre-trained network between Anscombe's transform and its inverse."""
-    if not isinstance(task.noise, (Poisson, PoissonGaussian)):
-        raise ValueError(f"Anscombe's transform is for shot noise, and the noise is {task.noise}")
-    return torch.from_numpy(run(Stabilized(task.load(), task.noise), task.noisy))
+    return torch.from_numpy(run(_anscombe(task.load(), task.noise), task.noisy))
+
+
+def bm3d_of_counts(task: Task) -> Images:
+    """BM3D between Anscombe's transform and its inverse."""
+    between = _anscombe(nn.Identity(), task.noise)
+    return between.mean_of(denoise_bm3d(between.stabilize(task.noisy), sigma=1.0))
+
+
+def _anscombe(network: nn.Module, noise: Noise) -> Stabilized:
+    if not isinstance(noise, (Poisson, PoissonGaussian)):
+        raise ValueError(f"Anscombe's transform is for shot noise, and the noise is {noise}")
+    return Stabilized(network, noise)
 
 
 LOSSES: tuple[ObjectiveName, ...] = (
@@ -189,6 +199,7 @@ OF_THE_IMAGE_ALONE: dict[str, Method] = {
         task.noisy, steps=task.steps or 2000, rng=task.rng
     ),
     "bm3d": lambda task: denoise_bm3d(task.noisy, task.sigma),
+    "bm3d-anscombe": bm3d_of_counts,
     "non-local-means": lambda task: denoise_non_local_means(task.noisy, task.sigma),
     "wavelets": lambda task: denoise_wavelets(task.noisy, task.sigma),
 }

@@ -52,6 +52,7 @@ SETS = {
     "set12": "the twelve images of Set12",
     "bsd68": "the 68 images of BSD68",
     "urban100": "images of Urban100",
+    "tem": "clean micrographs, as 'gaintuning simulate nanoparticles' makes them,",
     "documents": "scanned pages, as 'gaintuning simulate documents' makes them",
 }
 

@@ -32,4 +32,21 @@ def quick_sources(folder: Path) -> Sources:
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, Image(pixels[:SIDE, :SIDE].copy(), "YX"), overwrite=True)
+    write_lattice(folder / "tem" / "lattice.tif")
     return Sources(folder, quick=True)
+
+
+def write_lattice(path: Path) -> None:
+    """Rows of columns below a vacuum, with their table: platinum, and two rows of cerium."""
+    y, x = (places.ravel() for places in np.mgrid[60:SIDE:24, 12:SIDE:24])
+    down, right = np.mgrid[:SIDE, :SIDE]
+    pixels = np.full((SIDE, SIDE), 0.45, np.float32)
+    for row, column in zip(y, x, strict=True):
+        pixels += 0.2 * np.exp(-((down - row) ** 2 + (right - column) ** 2) / 40).astype(np.float32)
+    path.parent.mkdir(exist_ok=True)
+    write_image(path, Image(pixels, "YX", dict.fromkeys("YX", (0.1, "Å"))), overwrite=True)
+    lines = ["y,x,element,atoms,outside"]
+    for row, column in zip(y, x, strict=True):
+        element = "Pt" if row < SIDE - 48 else "Ce"
+        lines.append(f"{row},{column},{element},1,{int(row == 60)}")
+    path.with_suffix(".csv").write_text("\n".join(lines) + "\n")

@@ -6,7 +6,7 @@ from gaintuning.experiments.experiment import Experiment
 
 NAMES = (
     *("fig3", "fig4", "losses", "parameters", "both", "poisson"),
-    *("who-benefits", "transfer", "net-bias", "filters"),
+    *("micrographs", "who-benefits", "transfer", "net-bias", "filters"),
     *("never-worse", "unknown-noise"),
 )
 
