@@ -5,7 +5,9 @@ python experiments/noise_levels.py BSD68 [--every 4] [--output docs/noise.csv] [
 BSD68 is a folder of images with intensities from 0 to 255. For Gaussian noise the error is that of
 sigma (of the root of the mean variance, should shot noise be found), for counts with or without
 read noise that of the gain, which is 1 count; it is -100 % where Gaussian noise is found. Nothing
-is clipped or rounded. Rows that are in the output already are not computed again.
+is clipped or rounded, and the steps of counts, which would tell the gain, are hidden by a hundredth
+of a count, but where the counts are called whole. Rows that are in the output already are not
+computed again.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
 CASES = [
     *(("gaussian", level, 0) for level in (5, 10, 20, 30, 50, 80)),
     *(("poisson", peak, read) for peak, read in product((5, 20, 100), (0, 3))),
+    *(("whole", peak, 0) for peak in (5, 20, 100)),
 ]
 FIELDS = ["model", "level", "read", "image", "found", "error", "standard_error", "skimage"]
 
@@ -41,13 +44,16 @@ def main() -> None:
     network = lay_out_network(zoo.load(zoo.DEFAULT)[0])
     rows = read_rows(arguments.output)
     done = {(row["model"], row["level"], row["read"], row["image"]) for row in rows}
-    for model, level, read in [CASES[2], CASES[-1]] if arguments.quick else CASES:
+    for model, level, read in [CASES[2], CASES[11]] if arguments.quick else CASES:
         for index, (name, unit) in list(enumerate(images.items()))[:: arguments.every]:
             what = [model, str(level), str(read), name]
             if tuple(what) in done:
                 continue
             clean, noise = scene(unit.double(), model, level, read)
-            noisy = noise.sample(clean, torch.Generator().manual_seed(1000 * level + index))
+            rng = torch.Generator().manual_seed(1000 * level + index)
+            noisy = noise.sample(clean, rng)
+            if model == "poisson":
+                noisy += 0.01 * torch.rand(noisy.shape, generator=rng)
             found = estimate_noise(noisy[0].numpy(), network)
             error = relative_error(found, noise, clean)
             wavelets = estimate_sigma(noisy[0, 0].numpy()) / level - 1
@@ -87,9 +93,10 @@ def table(rows: list[dict[str, str]]) -> str:
         within = sum(
             error < float(row["standard_error"]) for error, row in zip(errors, of_case, strict=True)
         )
-        name = "PoissonGaussian" if read else model.capitalize()
+        name = "Gaussian" if model == "gaussian" else "PoissonGaussian" if read else "Poisson"
         right = sum(row["found"] == name for row in of_case)
-        title = f"sigma {level}" if model == "gaussian" else f"peak {level} counts, read {read}"
+        counts = f"peak {level} {'whole ' if model == 'whole' else ''}counts, read {read}"
+        title = f"sigma {level}" if model == "gaussian" else counts
         cells = [title, str(len(of_case)), percent(statistics.median(errors)), percent(max(errors))]
         cells += [f"{within} of {len(of_case)}", f"{right} of {len(of_case)}"]
         wavelets = [abs(float(row["skimage"])) for row in of_case if row["skimage"]]

@@ -69,6 +69,30 @@ def test_shot_noise_is_told_from_gaussian_noise_with_its_gain(
     )
 
 
+@pytest.mark.parametrize(("step", "peak"), [(1.0, 2.0), (0.37, 30.0), (12.0, 200.0)])
+def test_of_counts_that_are_steps_of_the_intensity_the_gain_is_known(
+    denoiser: nn.Module, step: float, peak: float
+) -> None:
+    clean = scene() / 250 * peak * step
+    found = estimate_noise(with_noise(clean, Poisson(step))[None], denoiser)
+    assert isinstance(found.noise, Poisson)
+    assert found.noise.gain == pytest.approx(step, rel=1e-6)
+    assert found.noise.offset == 0
+    assert found.standard_error < 0.01
+
+
+def test_a_step_that_is_no_count_is_not_taken_for_one(denoiser: nn.Module) -> None:
+    rounded = np.rint(with_noise(scene(), Poisson(2.6)))
+    found = estimate_noise(rounded[None], denoiser)
+    assert found.quantum == 2
+    assert getattr(found.noise, "gain", 0) == pytest.approx(2.6, rel=0.1)
+    # A variance that is the mean, but not from block to block.
+    like_counts = np.rint(with_noise(scene(), Gaussian(scene().mean() ** 0.5)))
+    found = estimate_noise(like_counts[None], denoiser)
+    assert found.quantum == 1
+    assert isinstance(found.noise, Gaussian)
+
+
 @pytest.mark.parametrize(("factor", "shift"), [(1e-3, 0.0), (257.0, 1000.0), (1.0, -5e4)])
 def test_the_estimate_is_in_the_units_of_the_image(
     denoiser: nn.Module, factor: float, shift: float

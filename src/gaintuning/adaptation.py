@@ -29,14 +29,15 @@ class Adaptation:
     network_sees : the same, after less contrast if the network saw that.
     noise : the noise model, in the units of the image.
     estimate : how the noise was found in the image; None if it was given.
+    bins : rows and columns of the bins whose means the network saw; 1 if it saw every pixel.
     blind : whether the network does not see a pixel in its own place.
     stabilized : whether the network saw shot noise made equally strong everywhere.
     objective : name of the loss that was minimised; empty if nothing was tuned.
     accepted : whether the tuned gains were kept.
     withdrawn : whether they would have been, had they not taken away more than the noise.
-    risk : what decided, before and after tuning, in squared units of the image.
+    risk : what decided, before and after tuning, in squared units of the image; of the bins' means.
     orientations : in how many of them the image was denoised, to take the mean: 1 or 8.
-    residual : what was taken away to make the result, against the noise.
+    residual : what was taken away to make the result, against the noise; of the bins' means.
     pretrained_error, error : the mean squared error of the pre-trained network's result and of the
         image that is returned, estimated without the clean image, in the same units; None where
         the noise is not independent from pixel to pixel, much of it is cut off, or the network does
@@ -51,6 +52,7 @@ class Adaptation:
     network_sees: IntensityRange
     noise: Noise
     estimate: NoiseEstimate | None = None
+    bins: int = 1
     blind: bool = False
     stabilized: bool = False
     objective: str = ""
@@ -77,8 +79,13 @@ class Adaptation:
 
     @property
     def noise_seen(self) -> Noise:
-        """The noise as the network sees it."""
+        """The noise of a pixel, in the units that the network sees."""
         return self.noise.rescaled(self.network_sees.low, self.network_sees.high)
+
+    @property
+    def noise_in_bins(self) -> Noise:
+        """That of their means, as the network sees it."""
+        return self.noise_seen.averaged(self.bins**2)
 
     @property
     def has_a_risk(self) -> bool:
@@ -120,6 +127,11 @@ class Adaptation:
     def remarks(self) -> tuple[str, ...]:
         """What a user should know before believing the result, in sentences."""
         found = list(self.estimate.remarks) if self.estimate else []
+        if self.bins > 1:
+            found.append(
+                "the pixels are finer than what they show, so the network saw the means of bins of "
+                f"{self.bins} x {self.bins}"
+            )
         if self.contrast < 1:
             found.append(
                 "the network took the noise away better at less contrast, so it saw the image with "

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from gaintuning.adaptation import Adaptation, Array
+from gaintuning.binning import over_bins
 from gaintuning.denoising import in_unit, run
 from gaintuning.gains import with_gains
 from gaintuning.layout import lay_out_network
@@ -32,23 +33,27 @@ class Learned:
     ----------
     network_sees : the intensities that map to 0 and 1 for the network.
     gains : by the names of their layers; none where the network is used as it is.
+    bins : rows and columns of the bins whose means the network sees; 1 if it sees every pixel.
     stabilized : the shot noise that is made equally strong everywhere, as the network sees it.
     """
 
     network_sees: IntensityRange
     gains: dict[str, Tensor]
+    bins: int = 1
     stabilized: ShotNoise | None = None
 
     @classmethod
     def of(cls, adaptation: Adaptation) -> "Learned":
-        noise, gains = adaptation.noise_seen, adaptation.gains if adaptation.accepted else {}
+        noise, gains = adaptation.noise_in_bins, adaptation.gains if adaptation.accepted else {}
+        learned = cls(adaptation.network_sees, gains, adaptation.bins)
         if adaptation.stabilized and isinstance(noise, (Poisson, PoissonGaussian)):
-            return cls(adaptation.network_sees, gains, noise)
-        return cls(adaptation.network_sees, gains)
+            return replace(learned, stabilized=noise)
+        return learned
 
     def network(self, pretrained: nn.Module) -> nn.Module:
         tuned = with_gains(pretrained, self.gains) if self.gains else pretrained
-        return Stabilized(tuned, self.stabilized) if self.stabilized else tuned
+        ready = Stabilized(tuned, self.stabilized) if self.stabilized else tuned
+        return over_bins(ready, self.bins)
 
 
 class Adapted:
@@ -100,7 +105,8 @@ def write_learned(file: BinaryIO, channels: Sequence[Learned], facts: Any) -> No
     for index, learned in enumerate(channels):
         tensors |= {f"{index} {layer}": gain for layer, gain in learned.gains.items()}
         noise = asdict(learned.stabilized) if learned.stabilized else None
-        told.append({"range": asdict(learned.network_sees), "stabilized": noise})
+        seen = asdict(learned.network_sees)
+        told.append({"range": seen, "bins": learned.bins, "stabilized": noise})
     file.write(save(tensors, {"channels": json.dumps(told), "facts": json.dumps(facts)}))
 
 
@@ -127,7 +133,7 @@ def read_learned(path: Path) -> tuple[list[Learned], Any]:
             name.removeprefix(mark): gain for name, gain in tensors.items() if name.startswith(mark)
         }
         noise = _shot_noise(told["stabilized"])
-        channels.append(Learned(IntensityRange(**told["range"]), gains, noise))
+        channels.append(Learned(IntensityRange(**told["range"]), gains, told["bins"], noise))
     return channels, json.loads(metadata["facts"])
 
 

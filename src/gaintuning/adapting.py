@@ -11,11 +11,9 @@ from torch import Generator, nn
 from gaintuning import zoo
 from gaintuning._types import Images, Objective
 from gaintuning.adaptation import Adaptation, Array
-from gaintuning.choosing import error_to_compare_by, estimated_error
-from gaintuning.contrast import find_contrast, with_contrast
+from gaintuning.binning import binned
 from gaintuning.error_map import expected_error
-from gaintuning.gains import channel_gains
-from gaintuning.judging import compare, judged_pieces, mean_loss, pixel_losses
+from gaintuning.judging import compare, judged_pieces, pixel_losses
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
@@ -23,9 +21,8 @@ from gaintuning.objectives import LevelError
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.patches import random_crops
 from gaintuning.scaling import IntensityRange, find_range
-from gaintuning.stabilizing import Stabilized
 from gaintuning.trust import Residual, estimate_error, residual_of
-from gaintuning.tuning import Tuned, fuse_for
+from gaintuning.tuning import Tuned
 
 CROP, CROPS = 128, 4
 """Side and number of the crops of which the mean of all orientations is judged."""
@@ -50,7 +47,7 @@ def look_at(
         scale = IntensityRange(*intensity_range) if intensity_range else find_range(planes)
         if noise == "auto":
             estimate = find_noise(planes, device)
-            return Adaptation(scale, scale, estimate.noise, estimate, blind)
+            return Adaptation(scale, scale, estimate.noise, estimate, blind=blind)
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
     return Adaptation(scale, scale, noise, blind=blind)
@@ -63,39 +60,12 @@ def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
     )
 
 
-def bring_into_range(
-    network: nn.Module, few: Images, adaptation: Adaptation
-) -> tuple[nn.Module, Adaptation]:
-    """Less contrast, or shot noise stabilized, if the noise is then one that the network knows."""
-    if not adaptation.has_a_risk:
-        return network, adaptation
-    noise, center = adaptation.noise_seen, float(few.mean())
-    fast = fuse_for(channel_gains(network), few)
-    if not isinstance(noise, (Poisson, PoissonGaussian)):
-        contrast = find_contrast(fast, few, error_to_compare_by(noise, fast), center)
-    else:
-        stabilized = Stabilized(network, noise)
-        fast_stabilized = fuse_for(channel_gains(stabilized), few)
-        risk, _ = estimated_error(noise, fast_stabilized)
-        contrast = find_contrast(fast, few, risk, center)
-        without, with_it = (
-            mean_loss(pixel_losses(each, few, risk, seed=0))
-            for each in (with_contrast(fast, contrast, center), fast_stabilized)
-        )
-        if with_it < without:
-            return stabilized, replace(adaptation, stabilized=True)
-    if contrast == 1:
-        return network, adaptation
-    stretched = adaptation.intensity_range.stretched(1 / contrast, center)
-    return network, replace(adaptation, network_sees=stretched)
-
-
 def error_of_judge(adaptation: Adaptation) -> Objective | None:
     """What the estimated risk is off by, if a level that was found is by a standard error."""
     estimate = adaptation.estimate
     if estimate is None or not adaptation.has_a_risk:
         return None
-    return LevelError(adaptation.noise_seen, part=2 * estimate.standard_error)
+    return LevelError(adaptation.noise_in_bins, part=2 * estimate.standard_error)
 
 
 def learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation:
@@ -182,11 +152,11 @@ def _residual(
     unit: Images,
     denoised: NDArray[np.float64],
 ) -> Residual:
-    noise = adaptation.noise_seen
     before, after = (
-        torch.cat(judged_pieces(images, seed=0)) for images in (unit, torch.from_numpy(denoised))
+        binned(torch.cat(judged_pieces(images, seed=0)), adaptation.bins)
+        for images in (unit, torch.from_numpy(denoised))
     )
-    return residual_of(before, after, noise)
+    return residual_of(before, after, adaptation.noise_in_bins)
 
 
 def withdrawn_if_too_much(

@@ -262,6 +262,7 @@ def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:
                 "noise": {"model": type(found.noise).__name__.lower(), **vars(found.noise)},
                 "estimate": _facts(found.estimate),
                 "range": [found.intensity_range.low, found.intensity_range.high],
+                "bins": found.bins,
                 "contrast": found.contrast,
                 "stabilized": found.stabilized,
                 "orientations": found.orientations,

@@ -1,6 +1,7 @@
 """Noisy image in, denoised image out: the whole path on one page."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Generic, Literal, TypeVar
@@ -14,7 +15,6 @@ from gaintuning import tuning, zoo
 from gaintuning._types import Images, Progress
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.adapting import (
-    bring_into_range,
     error_map,
     error_of_judge,
     learned,
@@ -24,8 +24,10 @@ from gaintuning.adapting import (
     with_residual,
     withdrawn_if_too_much,
 )
+from gaintuning.binning import binned, over_bins
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.gains import channel_gains, frozen_copy
+from gaintuning.in_range import bring_into_range
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Noise
 from gaintuning.orientations import MeanOfOrientations
@@ -159,25 +161,26 @@ def denoise(
         some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
         ready = pretrained
         if tune:
-            few = unit[some].to(where)
-            ready, adaptation = bring_into_range(pretrained, few, adaptation)
+            ready, adaptation = bring_into_range(pretrained, unit[some].to(where), adaptation)
         if adaptation.contrast < 1:
             unit = in_unit(planes, adaptation.network_sees, together, number)
-        used, once = ready, run(ready, unit, stages[0])
+        of_pixels = partial(over_bins, factor=adaptation.bins)
+        used, once = of_pixels(ready), run(of_pixels(ready), unit, stages[0])
         output = once
         pretrained_outputs.append(adaptation.network_sees.from_unit(once).reshape(planes.shape))
         if tune:
             few = unit[some].to(where)
+            means = binned(few, adaptation.bins)
             label, loss, judge = choose_objective(
                 objective,
                 ready,
-                adaptation.noise_seen,
+                adaptation.noise_in_bins,
                 blind=blind,
                 stride=adaptation.stride,
             )
             tuned = tuning.tune(
                 ready,
-                few,
+                means,
                 loss,
                 judge=judge,
                 judge_error=error_of_judge(adaptation),
@@ -187,19 +190,20 @@ def denoise(
             )
             adaptation = learned(adaptation, label, tuned)
             if tuned.accepted:
-                changed = run(tuned.network, unit, stages[2])
+                changed = run(of_pixels(tuned.network), unit, stages[2])
                 adaptation = withdrawn_if_too_much(adaptation, unit, once, changed)
                 if adaptation.accepted:
-                    used, once = tuned.network, changed
+                    used, once = of_pixels(tuned.network), changed
             if adaptation.has_an_error_estimate:
-                adaptation = with_errors(adaptation, ready, tuned, few)
+                adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
             output = once
             if orientations:
-                mean = MeanOfOrientations(fuse_for(channel_gains(used), few))
+                kept = tuned.network if adaptation.accepted else ready
+                mean = MeanOfOrientations(fuse_for(channel_gains(kept), means))
                 optimism = tuned.optimism if adaptation.accepted else 0.0
-                adaptation = with_orientations(adaptation, mean, few, judge, optimism)
+                adaptation = with_orientations(adaptation, mean, means, judge, optimism)
                 if adaptation.orientations > 1:
-                    output = run(mean, unit, reach_of=used)
+                    output = run(of_pixels(mean), unit, reach_of=used)
         tuned_outputs.append(adaptation.network_sees.from_unit(output).reshape(planes.shape))
         adaptation = with_residual(adaptation, unit, output)
         expected = error_map(adaptation, used, unit, once)

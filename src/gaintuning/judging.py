@@ -22,6 +22,9 @@ JUDGED = 512**2
 JUDGED_CROP = 256
 """Side of the crops that are judged of a larger image."""
 
+MOST_DRAWS = 4
+"""Of a small image so many draws of the judge's probes or masks are taken together."""
+
 
 @dataclass(frozen=True)
 class Risk:
@@ -54,6 +57,17 @@ def pixel_losses(
         drawn = [objective(denoiser, images, rng).cpu().double() for _ in range(draws)]
         found.append(torch.stack(drawn).mean(0))
     return found
+
+
+def draws_of_judge(noisy: Images) -> int:
+    """How many draws of probes or masks judge an image: of a small one more.
+
+    Examples
+    --------
+    >>> draws_of_judge(torch.zeros(1, 1, 64, 64)), draws_of_judge(torch.zeros(1, 1, 600, 600))
+    (4, 1)
+    """
+    return max(1, min(MOST_DRAWS, JUDGED // noisy[:, 0].numel()))
 
 
 def losses_unseen(black: Losses, white: Losses, mean: Losses, of_black: list[Tensor]) -> Losses:

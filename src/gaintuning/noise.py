@@ -17,6 +17,8 @@ class Noise(Protocol):
 
     def rescaled(self, low: float, high: float) -> "Noise": ...
 
+    def averaged(self, count: int) -> "Noise": ...
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -47,6 +49,10 @@ class Gaussian:
     def rescaled(self, low: float, high: float) -> "Gaussian":
         """The same noise after the map that takes `low` to 0 and `high` to 1."""
         return Gaussian(self.sigma / (high - low))
+
+    def averaged(self, count: int) -> "Gaussian":
+        """That of the mean of so many pixels."""
+        return Gaussian(self.sigma / count**0.5)
 
     def __str__(self) -> str:
         return f"Gaussian, sigma {self.sigma:.4g}"
@@ -92,6 +98,10 @@ class Poisson:
         """The same noise after the map that takes `low` to 0 and `high` to 1."""
         return Poisson(self.gain / (high - low), (self.offset - low) / (high - low))
 
+    def averaged(self, count: int) -> "Poisson":
+        """That of the mean of so many pixels: a count of all of them."""
+        return Poisson(self.gain / count, self.offset)
+
     def __str__(self) -> str:
         return f"Poisson, gain {self.gain:.4g}" + _told(self.offset)
 
@@ -130,6 +140,10 @@ class PoissonGaussian:
         """The same noise after the map that takes `low` to 0 and `high` to 1."""
         width = high - low
         return PoissonGaussian(self.gain / width, self.sigma / width, (self.offset - low) / width)
+
+    def averaged(self, count: int) -> "PoissonGaussian":
+        """That of the mean of so many pixels."""
+        return PoissonGaussian(self.gain / count, self.sigma / count**0.5, self.offset)
 
     def __str__(self) -> str:
         levels = f"gain {self.gain:.4g}, sigma {self.sigma:.4g}"

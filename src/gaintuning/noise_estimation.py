@@ -26,7 +26,14 @@ from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.noise_guess import guess_sigma
 from gaintuning.randomness import generator
 from gaintuning.scaling import find_range, spread
-from gaintuning.variance_line import Array, Blocks, Fitted, fit_lines, simplest_model
+from gaintuning.variance_line import (
+    Array,
+    Blocks,
+    Fitted,
+    counted,
+    fit_lines,
+    simplest_model,
+)
 
 PIXELS = 512**2
 """So many are looked at: the level is then sure to a few parts in a thousand."""
@@ -42,6 +49,9 @@ FOUND = 0.988
 In smooth blocks the noise happens to be weak, and the network lets a little of it through. The
 median over every eighth image of BSD400 at sigma 20, 30, 50 and 80.
 """
+
+ERROR_OF_COUNTS = 0.005
+"""Of the gain where each count is a step of the intensities: a detector may lose or split some."""
 
 MANY_BLOCKS = 64
 
@@ -137,8 +147,11 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
         agreed = best.any.agreement
         if agreed < DOUBTED and other.any.agreement > max(0.5, agreed + CONVINCING):
             best, best_stride = other, stride
+    clipped = float(cut_off.double().mean())
+    if best_stride == 1 and counted(best, quantum):
+        return NoiseEstimate(Poisson(quantum), ERROR_OF_COUNTS, clipped=clipped, quantum=quantum)
     noise, error = simplest_model(best)
-    return NoiseEstimate(noise, error, best_stride, float(cut_off.double().mean()), quantum)
+    return NoiseEstimate(noise, error, best_stride, clipped, quantum)
 
 
 def _pieces(planes: NDArray[np.generic]) -> Images:

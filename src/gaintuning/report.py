@@ -151,6 +151,8 @@ def describe(adaptation: Adaptation) -> Section:
         "Noise": f"{adaptation.noise} ({origin})",
         "Intensity range": f"{low:.6g} to {high:.6g}",
     }
+    if adaptation.bins > 1:
+        facts["Pixels that the network saw"] = f"means of {adaptation.bins} x {adaptation.bins}"
     if adaptation.contrast < 1:
         facts["Contrast that the network saw"] = f"{adaptation.contrast:.2g}"
     if adaptation.stabilized:

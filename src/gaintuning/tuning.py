@@ -13,10 +13,10 @@ from gaintuning.fused import fuse
 from gaintuning.gains import channel_gains, fold, free_parameters, gains_by_layer
 from gaintuning.hardware import freed_memory_kept, has_bfloat16_units
 from gaintuning.judging import (
-    JUDGED,
     Losses,
     Risk,
     compare,
+    draws_of_judge,
     judged_pieces,
     losses_unseen,
     mean_loss,
@@ -25,9 +25,6 @@ from gaintuning.judging import (
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.line_search import losses_along, lowest_along, surest_along
 from gaintuning.patches import chess_board
-
-MOST_DRAWS = 4
-"""Of a small image so many draws of the judge's probes or masks are taken together."""
 
 Parameters: TypeAlias = Callable[[nn.Module], nn.Module]
 
@@ -170,7 +167,7 @@ def tune(
         for _ in ("black", "white", "mean")
     )
     of_black = judged_pieces(windows[0].mask(), seed)
-    draws = max(1, min(MOST_DRAWS, JUDGED // noisy[:, 0].numel()))
+    draws = draws_of_judge(noisy)
 
     def losses_at(positions: list[Tensor]) -> tuple[Losses, Losses]:
         """Of the mean, as if it had not learned from these pixels, and as it has."""

@@ -22,6 +22,10 @@ is not as good as it can be. So much makes the standard error cover two thirds o
 natural images, and most of their gains, see docs/noise.md."""
 
 
+NEAR_ONE = 0.1
+"""A gain that is found is no further off, as a part of it."""
+
+
 @dataclass(frozen=True)
 class Blocks:
     """Mean and noise variance of blocks of so many pixels each, and how many there might be."""
@@ -107,6 +111,24 @@ def _robust_line(blocks: Blocks, *, slope: bool = True, constant: bool = True) -
         float(errors[1]),
         float(ends[1] / ends[0]),
         float(within.sum() / blocks.possible),
+    )
+
+
+def counted(found: Fitted, step: float) -> bool:
+    """Whether the intensities are counts, each of them a step: variance over mean is about one.
+
+    For another kind of noise that may happen to be so, but not from block to block.
+
+    Parameters
+    ----------
+    step : between neighbouring intensities; 0 where there is none to speak of.
+    """
+    through_zero = found.through_zero
+    return (
+        step > 0
+        and abs(through_zero.slope / step - 1) < NEAR_ONE
+        and through_zero.agreement > found.constant.agreement
+        and found.any.slope > step / 2
     )
 
 

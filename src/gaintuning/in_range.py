@@ -1,0 +1,100 @@
+"""What a network sees, made like what it knows: coarser pixels, less contrast, stabilized noise."""
+
+from dataclasses import replace
+
+from torch import Generator, nn
+
+from gaintuning._types import Denoiser, Images
+from gaintuning.adaptation import Adaptation
+from gaintuning.binning import binned, over_bins
+from gaintuning.choosing import error_to_compare_by, estimated_error
+from gaintuning.contrast import find_contrast, with_contrast
+from gaintuning.gains import channel_gains
+from gaintuning.judging import Losses, compare, draws_of_judge, mean_loss, pixel_losses
+from gaintuning.noise import Poisson, PoissonGaussian
+from gaintuning.patches import random_crops
+from gaintuning.stabilizing import Stabilized
+from gaintuning.tuning import fuse_for
+
+BINS = (2, 4, 8)
+"""Sides of the bins that are tried, in pixels, after those of one pixel."""
+
+FEWEST_BINS = 64
+"""An image has at least so many rows and columns of bins, so that there is something to learn."""
+
+SIDE, CROPS = 512, 4
+"""Side and largest number of the crops of which the bins are judged."""
+
+SURE = 2.5
+"""By so many of its standard errors that of the fine pixels must be lower with bins."""
+
+
+def bring_into_range(
+    network: nn.Module, few: Images, adaptation: Adaptation
+) -> tuple[nn.Module, Adaptation]:
+    """The network for images in bins, as `Adaptation` tells, and with noise that it knows.
+
+    Bins are taken if the estimated error of the fine pixels is surely lower by that. For each size
+    of bins there may be less contrast, or shot noise stabilized.
+
+    Parameters
+    ----------
+    network : the pre-trained one.
+    few : some of the planes, as the network would see them.
+    """
+    as_it_is = bring_noise_into_range(network, few, adaptation)
+    side = min(SIDE, *few.shape[-2:])
+    factors = [factor for factor in BINS if side >= factor * FEWEST_BINS]
+    if adaptation.stride > 1 or not factors:
+        return as_it_is
+    count = max(1, min(CROPS, few[:, 0].numel() // side**2))
+    crops = random_crops(few, side, count, Generator().manual_seed(0)).split(1)
+    draws, center = draws_of_judge(crops[0]), float(few.mean())
+
+    def of_fine_pixels(ready: nn.Module, found: Adaptation) -> Denoiser:
+        fast = fuse_for(channel_gains(ready), binned(few[:1], found.bins))
+        return with_contrast(over_bins(fast, found.bins), found.contrast, center)
+
+    def losses(denoiser: Denoiser) -> Losses:
+        each = (pixel_losses(denoiser, crop, risk, seed=0, draws=draws) for crop in crops)
+        return [loss for of_crop in each for loss in of_crop]
+
+    coarser = [
+        bring_noise_into_range(network, binned(few, factor), replace(adaptation, bins=factor))
+        for factor in factors
+    ]
+    fine, *coarse = (of_fine_pixels(*each) for each in (as_it_is, *coarser))
+    # The intensities on which shot noise depends, well enough from either.
+    risk = error_to_compare_by(adaptation.noise_seen, first=coarse[0])
+    at_first, tried = losses(fine), [losses(each) for each in coarse]
+    best = min(range(len(tried)), key=lambda index: mean_loss(tried[index]))
+    fall = compare(at_first, tried[best])
+    # Whether bins are needed at all must be sure; which ones are best need not be.
+    return coarser[best] if fall.before - fall.after > SURE * fall.standard_error else as_it_is
+
+
+def bring_noise_into_range(
+    network: nn.Module, few: Images, adaptation: Adaptation
+) -> tuple[nn.Module, Adaptation]:
+    """Less contrast, or shot noise stabilized, if the noise is then one that the network knows."""
+    if not adaptation.has_a_risk:
+        return network, adaptation
+    noise, center = adaptation.noise_in_bins, float(few.mean())
+    fast = fuse_for(channel_gains(network), few)
+    if not isinstance(noise, (Poisson, PoissonGaussian)):
+        contrast = find_contrast(fast, few, error_to_compare_by(noise, fast), center)
+    else:
+        stabilized = Stabilized(network, noise)
+        fast_stabilized = fuse_for(channel_gains(stabilized), few)
+        risk, _ = estimated_error(noise, fast_stabilized)
+        contrast = find_contrast(fast, few, risk, center)
+        without, with_it = (
+            mean_loss(pixel_losses(each, few, risk, seed=0))
+            for each in (with_contrast(fast, contrast, center), fast_stabilized)
+        )
+        if with_it < without:
+            return stabilized, replace(adaptation, stabilized=True)
+    if contrast == 1:
+        return network, adaptation
+    stretched = adaptation.intensity_range.stretched(1 / contrast, center)
+    return network, replace(adaptation, network_sees=stretched)
