@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from gaintuning.patches import chess_board, random_crops, random_orientations
+from gaintuning.patches import (
+    chess_board,
+    detailed_crops,
+    random_crops,
+    random_orientations,
+)
 
 sides = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
@@ -161,3 +166,18 @@ def test_black_and_white_windows_share_nothing_and_miss_hardly_anything(
         assert torch.equal(seen, mask.flatten() > 0)
     black, white = (len(half.places) for half in halves)
     assert abs(black - white) <= 1
+
+
+def test_detailed_crops_cover_an_image_that_they_need_not_choose_from() -> None:
+    image = torch.arange(70 * 90.0).reshape(1, 1, 70, 90)
+    crops = detailed_crops(image, size=40, count=10)
+    assert crops.shape == (6, 1, 40, 40)
+    assert set(crops.flatten().tolist()) == set(image.flatten().tolist())
+
+
+def test_the_most_detailed_crops_come_first_in_spite_of_noise() -> None:
+    rng = torch.Generator().manual_seed(0)
+    images = 0.5 * torch.randn(2, 1, 128, 128, generator=rng)
+    images[1, :, 70:110, 10:50] += torch.linspace(-2, 2, 40)
+    (crop,) = detailed_crops(images, size=64, count=1)
+    assert torch.equal(crop, images[1, :, 64:, :64])

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from torch import Generator, nn
+from torch import nn
 
 from gaintuning._types import Denoiser, Images
 from gaintuning.adaptation import Adaptation
@@ -12,7 +12,7 @@ from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.gains import channel_gains
 from gaintuning.judging import Losses, compare, draws_of_judge, mean_loss, pixel_losses
 from gaintuning.noise import Poisson, PoissonGaussian
-from gaintuning.patches import random_crops
+from gaintuning.patches import detailed_crops
 from gaintuning.stabilizing import Stabilized
 from gaintuning.tuning import fuse_for
 
@@ -23,7 +23,7 @@ FEWEST_BINS = 64
 """An image has at least so many rows and columns of bins, so that there is something to learn."""
 
 SIDE, CROPS = 512, 4
-"""Side and largest number of the crops of which the bins are judged."""
+"""Side and largest number of the crops of which bins are judged."""
 
 SURE = 2.5
 """By so many of its standard errors that of the fine pixels must be lower with bins."""
@@ -47,8 +47,8 @@ def bring_into_range(
     factors = [factor for factor in BINS if side >= factor * FEWEST_BINS]
     if adaptation.stride > 1 or not factors:
         return as_it_is
-    count = max(1, min(CROPS, few[:, 0].numel() // side**2))
-    crops = random_crops(few, side, count, Generator().manual_seed(0)).split(1)
+    # In an empty part of the image bins cost nothing, and tell nothing.
+    crops = detailed_crops(few, side, CROPS).split(1)
     draws, center = draws_of_judge(crops[0]), float(few.mean())
 
     def of_fine_pixels(ready: nn.Module, found: Adaptation) -> Denoiser:
@@ -59,8 +59,12 @@ def bring_into_range(
         each = (pixel_losses(denoiser, crop, risk, seed=0, draws=draws) for crop in crops)
         return [loss for of_crop in each for loss in of_crop]
 
+    # The noise of means is weaker: what needs no less contrast will not need it then.
+    too_strong = as_it_is[1].contrast < 1
     coarser = [
-        bring_noise_into_range(network, binned(few, factor), replace(adaptation, bins=factor))
+        bring_noise_into_range(
+            network, binned(few, factor), replace(adaptation, bins=factor), too_strong=too_strong
+        )
         for factor in factors
     ]
     fine, *coarse = (of_fine_pixels(*each) for each in (as_it_is, *coarser))
@@ -74,20 +78,24 @@ def bring_into_range(
 
 
 def bring_noise_into_range(
-    network: nn.Module, few: Images, adaptation: Adaptation
+    network: nn.Module, few: Images, adaptation: Adaptation, *, too_strong: bool = True
 ) -> tuple[nn.Module, Adaptation]:
-    """Less contrast, or shot noise stabilized, if the noise is then one that the network knows."""
+    """Less contrast, or shot noise stabilized, if the noise is then one that the network knows.
+
+    Unless it may be `too_strong` for that, there is no need to look for less contrast.
+    """
     if not adaptation.has_a_risk:
         return network, adaptation
     noise, center = adaptation.noise_in_bins, float(few.mean())
     fast = fuse_for(channel_gains(network), few)
     if not isinstance(noise, (Poisson, PoissonGaussian)):
-        contrast = find_contrast(fast, few, error_to_compare_by(noise, fast), center)
+        risk = error_to_compare_by(noise, fast)
+        contrast = find_contrast(fast, few, risk, center) if too_strong else 1.0
     else:
         stabilized = Stabilized(network, noise)
         fast_stabilized = fuse_for(channel_gains(stabilized), few)
         risk, _ = estimated_error(noise, fast_stabilized)
-        contrast = find_contrast(fast, few, risk, center)
+        contrast = find_contrast(fast, few, risk, center) if too_strong else 1.0
         without, with_it = (
             mean_loss(pixel_losses(each, few, risk, seed=0))
             for each in (with_contrast(fast, contrast, center), fast_stabilized)

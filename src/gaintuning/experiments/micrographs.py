@@ -19,7 +19,7 @@ from gaintuning.experiments.changes import panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.files import read_image
 from gaintuning.image import Image
-from gaintuning.methods import METHODS, OF_A_NETWORK, OF_THE_IMAGE_ALONE, Task, parse_method
+from gaintuning.methods import METHODS, Task, parse_method
 from gaintuning.metrics import psnr, ssim
 from gaintuning.noise import Poisson
 from gaintuning.tables import Kind, Row, markdown
@@ -27,12 +27,16 @@ from gaintuning.tables import Kind, Row, markdown
 LEVELS = (3, 10)
 """PSNR of the noisy micrographs, in dB."""
 
-NETWORK = "blind-spot"
 OURS = "gaintuning"
-METHOD_NAMES = (
-    *("pretrained", OURS, "noise-resampling", "all-parameters", "bm3d-anscombe"),
-    *("blind-spot-alone", "zero-shot-noise2noise", "self2self:1000"),
+WAYS = (
+    *(("pretrained", "unet"), (OURS, "unet")),
+    *(("pretrained", "blind-spot"), (OURS, "blind-spot")),
+    *(("noise-resampling", "unet"), ("all-parameters", "unet")),
+    *(("bm3d-anscombe", ""), ("zero-shot-noise2noise", "")),
+    *(("blind-spot-alone", ""), ("self2self:1000", "")),
 )
+"""Methods, and their networks."""
+
 PLACES = ("surface", "inside", "support")
 
 ANGSTROM = {"Å": 1.0, "nm": 10.0, "pm": 0.01}
@@ -76,17 +80,13 @@ class Outcome:
 
 
 def cases(sources: Sources) -> list[Case]:
-    levels, methods = (LEVELS[1:], METHOD_NAMES[:2]) if sources.quick else (LEVELS, METHOD_NAMES)
+    levels, ways = (LEVELS[1:], WAYS[:2]) if sources.quick else (LEVELS, WAYS)
     return [
-        Case(image, level, method, NETWORK if _name(method) in OF_A_NETWORK else "", seed)
+        Case(image, level, method, network, seed)
         for level in levels
+        for method, network in ways
         for seed, image in enumerate(sources.images("tem"))
-        for method in methods
     ]
-
-
-def _name(method: str) -> str:
-    return parse_method(method)[0]
 
 
 def measure(case: Case, folder: Path) -> Outcome:
@@ -152,12 +152,13 @@ def _place(column: Row) -> str:
     return "surface" if column["outside"] == "1" else "inside"
 
 
-def _some(rows: Sequence[Row], level: int, method: str) -> dict[str, Row]:
+def _some(rows: Sequence[Row], level: int, method: str, network: str) -> dict[str, Row]:
     """By image."""
+    wanted = (str(level), method, network)
     return {
         row["image"]: row
         for row in rows
-        if row["noisy_psnr"] == str(level) and row["method"] == method and not row["error"]
+        if (row["noisy_psnr"], row["method"], row["network"]) == wanted and not row["error"]
     }
 
 
@@ -182,57 +183,65 @@ COLUMNS = {
 def table(rows: Sequence[Row]) -> str:
     lines = []
     for level in LEVELS:
-        for method in METHOD_NAMES:
-            some = list(_some(rows, level, method).values())
+        for method, network in WAYS:
+            some = list(_some(rows, level, method, network).values())
             if some:
                 means = [f"{_mean(some, name):{form}}" for name, (_, form) in COLUMNS.items()]
-                lines.append([f"{level} dB", method, str(len(some)), *means])
-    return markdown(["noisy", "method", "images", *(title for title, _ in COLUMNS.values())], lines)
+                lines.append([f"{level} dB", method, network, str(len(some)), *means])
+    titles = [title for title, _ in COLUMNS.values()]
+    return markdown(["noisy", "method", "network", "images", *titles], lines)
 
 
 def checks(rows: Sequence[Row]) -> list[Check]:
     found = []
     for level in LEVELS:
-        before, after = _some(rows, level, "pretrained"), _some(rows, level, OURS)
-        both = sorted(before.keys() & after.keys())
-        if not both:
-            continue
-        changes = [float(after[image]["psnr"]) - float(before[image]["psnr"]) for image in both]
-        found.append(
-            Check(
-                f"{level} dB: GainTuning beats the pre-trained network on every image",
-                f"mean {fmean(changes):+.2f} dB, worst {min(changes):+.3f} dB",
-                min(changes) > 0,
-            )
-        )
-        for place in ("surface", "support"):
-            parts = [
-                [_mean([some[image]], place) for image in both if some[image][place]]
-                for some in (before, after)
-            ]
-            if parts[0]:
-                found.append(_finds_more(level, place, *parts))
+        of_level = [(way, some) for way in WAYS if (some := _some(rows, level, *way))]
+        for network in ("unet", "blind-spot"):
+            before, after = (_some(rows, level, each, network) for each in ("pretrained", OURS))
+            if before and after:
+                found += _better(f"{level} dB, {network}", before, after)
         alone = {
             method: _mean(list(some.values()), "psnr")
-            for method in METHOD_NAMES
-            if _name(method) in OF_THE_IMAGE_ALONE and (some := _some(rows, level, method))
+            for (method, network), some in of_level
+            if not network
         }
-        if alone:
+        ours = list(_some(rows, level, OURS, "unet").values())
+        if alone and ours:
             best = max(alone, key=lambda method: alone[method])
-            ours = _mean(list(after.values()), "psnr")
             found.append(
                 Check(
-                    f"{level} dB: and every method that sees the noisy image alone",
-                    f"{ours:.2f} dB; {best}, the best of these, {alone[best]:.2f} dB",
-                    ours > alone[best],
+                    f"{level} dB: GainTuning beats every method that sees the noisy image alone",
+                    f"{_mean(ours, 'psnr'):.2f} dB; {best}, the best of these, "
+                    f"{alone[best]:.2f} dB",
+                    _mean(ours, "psnr") > alone[best],
                 )
             )
     return found
 
 
-def _finds_more(level: int, place: str, before: list[float], after: list[float]) -> Check:
+def _better(what: str, before: dict[str, Row], after: dict[str, Row]) -> list[Check]:
+    both = sorted(before.keys() & after.keys())
+    changes = [float(after[image]["psnr"]) - float(before[image]["psnr"]) for image in both]
+    found = [
+        Check(
+            f"{what}: GainTuning beats the pre-trained network on every image",
+            f"mean {fmean(changes):+.2f} dB, worst {min(changes):+.3f} dB",
+            min(changes) > 0,
+        )
+    ]
+    for place in ("surface", "support"):
+        parts = [
+            [float(some[image][place]) for image in both if some[image][place]]
+            for some in (before, after)
+        ]
+        if parts[0]:
+            found.append(_finds_more(what, place, *parts))
+    return found
+
+
+def _finds_more(what: str, place: str, before: list[float], after: list[float]) -> Check:
     return Check(
-        f"{level} dB: and finds no fewer columns of the {place} on any image",
+        f"{what}: and finds no fewer columns of the {place} on any image",
         f"{fmean(before):.1%} and {fmean(after):.1%} of them in the mean",
         all(new >= old for old, new in zip(before, after, strict=True)),
     )
@@ -242,12 +251,13 @@ def draw(rows: Sequence[Row]) -> Figure:
     levels = [level for level in LEVELS if any(row["noisy_psnr"] == str(level) for row in rows)]
     figure, every = panels([f"{level} dB" for level in levels], width=4.5)
     for axes, level in zip(every, levels, strict=True):
-        methods = [method for method in METHOD_NAMES if _some(rows, level, method)]
-        where = np.arange(len(methods))
+        found = {way: list(some.values()) for way in WAYS if (some := _some(rows, level, *way))}
+        where = np.arange(len(found))
         for shift, place in enumerate(PLACES):
-            parts = [_mean(list(_some(rows, level, method).values()), place) for method in methods]
+            parts = [_mean(some, place) for some in found.values()]
             axes.bar(where + 0.25 * (shift - 1), parts, width=0.25, label=place)
-        axes.set_xticks(where, methods, rotation=40, ha="right")
+        names = [f"{method}, {network}" if network else method for method, network in found]
+        axes.set_xticks(where, names, rotation=40, ha="right", fontsize="small")
         axes.set_ylabel("columns found")
         axes.legend(frameon=False, fontsize="small")
     return figure
@@ -264,7 +274,9 @@ EXPERIMENT = Experiment(
         "The micrographs are simulated, so that the truth is known, and their noise is shot noise. "
         "A column counts as found within 0.6 Å of where the clean micrograph shows it. Methods "
         "with a network have one that was trained on natural images; the others see the noisy "
-        "image alone. Fewer steps than published stand behind a colon."
+        "image alone. `pretrained` sees every pixel; `gaintuning` is this package as it comes, "
+        "which sees means of bins where that is better. Fewer steps than published stand behind a "
+        "colon."
     ),
     cases=cases,
     table=table,
