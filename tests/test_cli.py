@@ -77,6 +77,18 @@ def test_one_command_denoises_an_image_and_says_what_it_did(noisy: Path, tmp_pat
     assert "kept" in output
 
 
+def test_few_counts_are_written_as_floats_where_the_format_holds_them(tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).poisson(CLEAN / 100).astype(np.uint16)
+    write_image(tmp_path / "counts.tif", Image(counts, "YX"))
+    source, noise = tmp_path / "counts.tif", ("--noise", "poisson:1")
+    output = succeed("denoise", source, "-o", tmp_path / "out.tif", *noise)
+    assert "note: the result is finer than whole numbers, so it is float32" in output
+    assert read_image(tmp_path / "out.tif").pixels.dtype == np.float32
+    output = succeed("denoise", source, "-o", tmp_path / "out.png", *noise)
+    assert "warning: the result is finer than the whole numbers of a PNG" in output
+    assert read_image(tmp_path / "out.png").pixels.dtype == np.uint16
+
+
 def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
     """On an image that is large enough for something to be learned and kept."""
     page = data.page()[:128, :128] + np.random.default_rng(0).normal(0, 10, (128, 128))

@@ -83,6 +83,30 @@ def test_shape_dtype_and_kind_survive_and_the_image_is_untouched(
     assert np.array_equal(as_tensor.image.numpy(), result.image)
 
 
+def test_whole_numbers_that_are_too_coarse_become_floats() -> None:
+    counts = np.random.default_rng(0).poisson(np.linspace(0.5, 2.5, 64), (64, 64)).astype(np.uint16)
+    result = denoise(counts, network=network(), noise=Poisson(1.0), schedule=SHORT)
+    assert result.adaptations[0].is_finer_than_whole_numbers
+    assert result.image.dtype == result.pretrained.dtype == np.float32
+    assert len(np.unique(result.image)) > 5 * len(np.unique(counts))
+    tensor = torch.from_numpy(counts.astype(np.int32))
+    as_tensor = denoise(tensor, network=network(), noise=Poisson(1.0), schedule=SHORT)
+    assert as_tensor.image.dtype == torch.float32
+    exact = denoise(
+        counts.astype(np.float64), network=network(), noise=Poisson(1.0), schedule=SHORT
+    )
+    np.testing.assert_allclose(result.image, exact.image, rtol=1e-5)
+    # With a hundred steps a count they are fine enough.
+    many = denoise(100 * counts, network=network(), noise=Poisson(100.0), schedule=SHORT)
+    assert many.image.dtype == np.uint16
+
+
+def test_without_an_estimated_error_the_noise_tells_how_fine_a_result_is() -> None:
+    scale = IntensityRange(0.0, 100.0)
+    assert Adaptation(scale, scale, Poisson(0.1)).is_finer_than_whole_numbers
+    assert not Adaptation(scale, scale, Poisson(1.0)).is_finer_than_whole_numbers
+
+
 def test_the_result_does_not_depend_on_the_units_of_the_image() -> None:
     image, dark = noisy_image(64, 64), network()
     with torch.no_grad():

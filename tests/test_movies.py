@@ -115,6 +115,21 @@ def test_a_stopped_movie_goes_on_where_it_was(
     assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
 
 
+def test_a_movie_of_few_counts_becomes_one_of_floats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    source = movie_in(tmp_path, pixels=(counts() // 60).astype(np.uint16))
+    assert run(source, tmp_path / "whole.tif").exit_code == 0
+    stopped_after(4, monkeypatch, source, tmp_path / "a.tif")
+    request.getfixturevalue("no_tuning")
+    result = run(source, tmp_path / "a.tif")
+    assert "note: the result is finer than whole numbers, so it is float32" in result.output
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+    written = read_image(tmp_path / "a.tif").pixels
+    assert written.dtype == np.float32
+    assert len(np.unique(written)) > 100
+
+
 def test_a_frame_that_was_half_written_is_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
@@ -207,7 +222,7 @@ def test_channels_and_colors_of_a_movie_are_denoised_like_those_of_an_image() ->
 
 def test_what_was_learned_of_shot_noise_is_read_as_it_was_written(tmp_path: Path) -> None:
     for noise in (Poisson(0.1, -0.2), PoissonGaussian(0.1, 0.3), None):
-        written = [Learned(IntensityRange(-1.0, 2.0), {}, noise)]
+        written = [Learned(IntensityRange(-1.0, 2.0), {}, 4, noise)]
         with (tmp_path / "a").open("wb") as file:
             unfinished.write_learned(file, written, [1])
         assert unfinished.read_learned(tmp_path / "a") == (written, [1])

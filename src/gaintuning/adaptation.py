@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,6 +15,9 @@ from gaintuning.scaling import IntensityRange
 from gaintuning.trust import ErrorEstimate, Residual
 
 Array: TypeAlias = NDArray[np.generic]
+
+FINE = 1.0
+"""Whole numbers are too coarse for a result whose error is less: rounding would add a twelfth."""
 
 MUCH_CLIPPED = 0.05
 """With this part of the pixels cut off, what a risk estimate says is no longer the error."""
@@ -97,6 +101,15 @@ class Adaptation:
         """Whether there is a risk, and the noise is near enough to its model to believe it."""
         clipped = self.estimate.clipped if self.estimate else 0.0
         return self.has_a_risk and clipped < MUCH_CLIPPED
+
+    @property
+    def is_finer_than_whole_numbers(self) -> bool:
+        """Whether to round the result would add to its error more than a little."""
+        if self.error is not None:
+            return self.error.mean_square < FINE
+        middle = torch.tensor((self.intensity_range.low + self.intensity_range.high) / 2)
+        # By experience, a result's error is a third of the noise or less.
+        return float(self.noise.variance(middle)) < 9 * FINE
 
     @property
     def verdict(self) -> str:

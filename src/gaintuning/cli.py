@@ -109,9 +109,9 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell what is in a file: size, axes, intensities and noise, or a network's card."""
-    from gaintuning import commands
+    from gaintuning import info_command
 
-    run_command(lambda: commands.describe(file, as_json=as_json))
+    run_command(lambda: info_command.describe(file, as_json=as_json))
 
 
 @app.command()

@@ -9,24 +9,30 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from gaintuning import zoo
 from gaintuning._types import Progress
 from gaintuning.adaptation import Array
 from gaintuning.adapted import Adapted, Learned
-from gaintuning.adapting import find_noise
 from gaintuning.choosing import ObjectiveName
 from gaintuning.denoising import Denoised, denoise
-from gaintuning.files import check_output, open_image, read_image, write_image, written_name
+from gaintuning.files import (
+    check_output,
+    holds_floats,
+    open_image,
+    read_image,
+    write_image,
+    written_name,
+)
 from gaintuning.image import Image, OpenImage
 from gaintuning.movies import denoise_frames, is_long, len_of, parts_of
-from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Noise, parse_noise
 from gaintuning.noise_estimation import NoiseEstimate
 from gaintuning.outputs import check_place
-from gaintuning.planes import split_planes
+from gaintuning.planes import as_dtype
 from gaintuning.progress import progress_bars
 from gaintuning.report import write_report
-from gaintuning.scaling import find_range
 from gaintuning.trust import ErrorEstimate
 from gaintuning.unfinished import Unfinished
 from gaintuning.validate import check_pixels, find_device
@@ -152,10 +158,22 @@ def _denoise_file(job: Job, request: Request, noise: Noise | None, force: bool, 
     image = replace(read_image(job.source), axes=opened.axes)
     name = job.source.name
     result = _denoised(job, request, noise, image, force, bar(name), title=name)
-    write_image(job.target, replace(image, pixels=result.image), overwrite=force)
-    return "\n".join([_head(job, result.network, result.seconds), *_findings(result)]), _record(
-        job, result
-    )
+    pixels, notes = _to_be_written(job.target, image.pixels.dtype, result.image)
+    write_image(job.target, replace(image, pixels=pixels), overwrite=force)
+    lines = [_head(job, result.network, result.seconds), *_findings(result), *notes]
+    return "\n".join(lines), _record(job, result) | {"dtype": str(pixels.dtype)}
+
+
+def _to_be_written(
+    target: Path, of_source: np.dtype[Any], result: Array
+) -> tuple[Array, list[str]]:
+    """The result as the format can hold it, and a word on what became of its dtype."""
+    if result.dtype == of_source:
+        return result, []
+    if holds_floats(target):
+        return result, [f"  note: the result is finer than whole numbers, so it is {result.dtype}"]
+    warning = "the result is finer than the whole numbers of a PNG; a .tif or .npy would hold it"
+    return as_dtype(result, of_source), [f"  warning: {warning}"]
 
 
 def _denoise_movie(
@@ -174,14 +192,17 @@ def _denoise_movie(
         result = _denoised(
             job, request, noise, parts, force, progress, title=title, orientations=False
         )
+        _, notes = _to_be_written(job.target, movie.pixels.dtype.newbyteorder("="), result.image)
         record = _record(job, result) | {"shape": list(movie.pixels.shape)}
-        work.begin(list(map(Learned.of, result.adaptations)), [_findings(result), record])
+        told = [[*_findings(result), *notes], record]
+        work.begin(list(map(Learned.of, result.adaptations)), told, result.image.dtype)
         begun = work.found()
         assert begun is not None
     learned, (findings, record) = begun
     first = work.done
     network = zoo.load(request.network)[0].to(find_device(request.device))
-    denoise_frames(work, Adapted(network, learned), bar(f"{job.source.name}: frames"))
+    adapted, dtype = Adapted(network, learned), np.dtype(record["dtype"])
+    denoise_frames(work, adapted, dtype, bar(f"{job.source.name}: frames"))
     seconds = perf_counter() - start
     if first:
         findings.append(f"  note: gone on with from frame {first} on, where it had been stopped")
@@ -285,46 +306,3 @@ def _facts(record: NoiseEstimate | ErrorEstimate | None) -> dict[str, Any] | Non
     if record is None:
         return None
     return {name: value for name, value in asdict(record).items() if name != "noise"}
-
-
-def describe(file: Path, *, as_json: bool) -> None:
-    """Print what an image file or a network file holds."""
-    if file.suffix.lower() in (".safetensors", ".pt"):
-        network, card = load_network(file)
-        facts = asdict(card) | {"parameters": sum(p.numel() for p in network.parameters())}
-    else:
-        facts = _image_facts(read_image(file))
-    if as_json:
-        print(json.dumps(facts, indent=2))
-    else:
-        width = max(map(len, facts))
-        for name, value in facts.items():
-            print(f"{name:{width}}  {value}")
-
-
-def _image_facts(image: Image) -> dict[str, Any]:
-    pixels = image.pixels
-    lengths = [f"{axis} {length:g} {unit}" for axis, (length, unit) in image.pixel_size.items()]
-    facts: dict[str, Any] = {
-        "axes": image.axes,
-        "shape": " x ".join(map(str, pixels.shape)),
-        "dtype": str(pixels.dtype),
-        "pixel size": ", ".join(lengths) or "not stated",
-        **{name: f"{value:g} {unit}" for name, (value, unit) in image.acquisition.items()},
-        "intensities": f"{pixels.min():g} to {pixels.max():g}, mean {pixels.mean():g}",
-    }
-    try:
-        check_pixels(pixels, image.axes)
-        channels = split_planes(pixels, image.axes)
-        for index, planes in enumerate(channels):
-            found = find_range(planes)
-            which = f" of channel {index}" if len(channels) > 1 else ""
-            facts["range" + which] = f"{found.low:g} to {found.high:g} map to 0 and 1"
-            noise = find_noise(planes, find_device("auto"))
-            unsure = f"{100 * noise.standard_error:.1g} %"
-            facts["noise" + which] = f"{noise.noise} (estimated, standard error {unsure})"
-            for remark in noise.remarks:
-                facts["note" + which] = remark
-    except (ValueError, TypeError) as error:
-        facts["cannot be denoised"] = str(error)
-    return facts

@@ -57,7 +57,8 @@ class Denoised(Generic[PixelsT]):
 
     Parameters
     ----------
-    image : the result, in the shape, dtype and units of the noisy image.
+    image : the result, in the shape, dtype and units of the noisy image; float32 for one of whole
+        numbers that are too coarse for it, such as few counts.
     pretrained : what the pre-trained network gives without tuning, likewise.
     expected_error : root mean squared error that is expected of each pixel of `image`, in its
         shape and units, as float32; NaN in channels where it cannot be told, see `Adaptation`.
@@ -209,9 +210,11 @@ def denoise(
         expected = error_map(adaptation, used, unit, once)
         error_maps.append(expected.reshape(planes.shape))
         adaptations.append(adaptation)
+    finer = any(adaptation.is_finer_than_whole_numbers for adaptation in adaptations)
+    like = pixels.astype(np.float32) if finer and pixels.dtype.kind in "iu" else pixels
     return Denoised(
-        _like(image, join_planes(np.stack(tuned_outputs), pixels, axes)),
-        _like(image, join_planes(np.stack(pretrained_outputs), pixels, axes)),
+        _like(image, join_planes(np.stack(tuned_outputs), like, axes)),
+        _like(image, join_planes(np.stack(pretrained_outputs), like, axes)),
         join_planes(np.stack(error_maps), np.zeros(pixels.shape, np.float32), axes),
         axes,
         name,
@@ -249,7 +252,8 @@ def _as_array(image: Array | Tensor) -> Array:
 
 def _like(image: PixelsT, result: Array) -> PixelsT:
     if isinstance(image, Tensor):
-        return torch.from_numpy(result).to(image)
+        tensor = torch.from_numpy(result).to(image.device)
+        return tensor.to(image.dtype) if image.is_floating_point() else tensor
     return result
 
 

@@ -103,6 +103,11 @@ def written_name(source: Path) -> str:
     return f"{source.stem}.tif" if suffix in _MICROSCOPES else source.name
 
 
+def holds_floats(path: Path) -> bool:
+    """Whether the format of the name's suffix does; PNG holds whole numbers alone."""
+    return path.suffix.lower() != ".png"
+
+
 def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
     """Write an image in the format of the name's suffix, whole or not at all.
 

@@ -1,6 +1,7 @@
 """A long movie: tuned once, on parts of all of it, and denoised frame by frame."""
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -69,8 +70,10 @@ def len_of(movie: OpenImage) -> int:
 
 
 @freed_memory_kept()
-def denoise_frames(work: Unfinished, adapted: Adapted, progress: Progress) -> None:
-    """Denoise the frames that are not done yet, and finish the file.
+def denoise_frames(
+    work: Unfinished, adapted: Adapted, dtype: np.dtype[Any], progress: Progress
+) -> None:
+    """Denoise the frames that are not done yet, to that dtype, and finish the file.
 
     Raises
     ------
@@ -80,7 +83,8 @@ def denoise_frames(work: Unfinished, adapted: Adapted, progress: Progress) -> No
     try:
         for index in range(work.done, count):
             progress(index, count)
-            work.write(adapted(frame_of(work.movie, index), work.movie.axes[1:]))
+            frame = frame_of(work.movie, index).astype(dtype, copy=False)
+            work.write(adapted(frame, work.movie.axes[1:]))
         progress(count, count)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(

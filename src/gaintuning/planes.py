@@ -29,17 +29,29 @@ def join_planes(
     joined = like.copy()
     ordered = _in_order(joined, axes)
     c, t, z, s, y, x = ordered.shape
-    values = channels.reshape(c, t, z, _colors(s), y, x).astype(np.float64)
-    if like.dtype.kind in "iu":
-        limits = np.iinfo(np.dtype(like.dtype.str))
+    values = channels.reshape(c, t, z, _colors(s), y, x)
+    ordered[..., : _colors(s), :, :] = as_dtype(values, like.dtype)
+    return joined
+
+
+def as_dtype(values: NDArray[np.generic], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """Values as nearly as a type can hold them.
+
+    Examples
+    --------
+    >>> as_dtype(np.array([-3.0, 1.6, 300.0]), np.dtype(np.uint8))
+    array([  0,   2, 255], dtype=uint8)
+    """
+    exact = values.astype(np.float64)
+    if dtype.kind in "iu":
+        limits = np.iinfo(np.dtype(dtype.str))
         highest = float(limits.max)
         if highest > limits.max:  # the largest 64-bit integers are no floats
             highest = float(np.nextafter(highest, 0))
-        values = np.clip(np.rint(values), limits.min, highest)
-    elif like.dtype == np.float16:  # which ends at 65504
-        values = np.clip(values, -65504, 65504)
-    ordered[..., : _colors(s), :, :] = values.astype(like.dtype)
-    return joined
+        exact = np.clip(np.rint(exact), limits.min, highest)
+    elif dtype == np.float16:  # which ends at 65504
+        exact = np.clip(exact, -65504, 65504)
+    return exact.astype(dtype)
 
 
 def _in_order(pixels: NDArray[np.generic], axes: str) -> NDArray[np.generic]:

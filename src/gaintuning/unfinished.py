@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class Unfinished:
     Parameters
     ----------
     target : the file.
-    movie : what is denoised; the file has its shape and dtype, and the frames lie along axis 0.
+    movie : what is denoised; the file has its shape, and the frames lie along axis 0.
     request : all that the result depends on. A folder that was left by another is begun anew.
     """
 
@@ -47,13 +48,14 @@ class Unfinished:
     def done(self) -> int:
         return self.count.stat().st_size
 
-    def begin(self, learned: Sequence[Learned], told: Any) -> None:
-        """Make room for the frames, and keep what they are denoised by."""
+    def begin(self, learned: Sequence[Learned], told: Any, dtype: np.dtype[Any]) -> None:
+        """Make room for the frames, in that dtype, and keep what they are denoised by."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         with whole_file(self.learned_file) as file:
             write_learned(file, learned, {"request": self.request, "told": told})
-        room = make_room(self.frames, self.movie)
+        nothing = np.broadcast_to(np.zeros((), dtype), self.movie.pixels.shape)
+        room = make_room(self.frames, replace(self.movie, pixels=nothing))
         (self.folder / "room").write_text(str(room))
         self.count.touch()
 

@@ -1,0 +1,57 @@
+"""`gaintuning info`: what an image file or a network file holds."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gaintuning.adapting import find_noise
+from gaintuning.files import read_image
+from gaintuning.image import Image
+from gaintuning.networks.checkpoint import load_network
+from gaintuning.planes import split_planes
+from gaintuning.scaling import find_range
+from gaintuning.validate import check_pixels, find_device
+
+
+def describe(file: Path, *, as_json: bool) -> None:
+    """Print what an image file or a network file holds."""
+    if file.suffix.lower() in (".safetensors", ".pt"):
+        network, card = load_network(file)
+        facts = asdict(card) | {"parameters": sum(p.numel() for p in network.parameters())}
+    else:
+        facts = _image_facts(read_image(file))
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            print(f"{name:{width}}  {value}")
+
+
+def _image_facts(image: Image) -> dict[str, Any]:
+    pixels = image.pixels
+    lengths = [f"{axis} {length:g} {unit}" for axis, (length, unit) in image.pixel_size.items()]
+    facts: dict[str, Any] = {
+        "axes": image.axes,
+        "shape": " x ".join(map(str, pixels.shape)),
+        "dtype": str(pixels.dtype),
+        "pixel size": ", ".join(lengths) or "not stated",
+        **{name: f"{value:g} {unit}" for name, (value, unit) in image.acquisition.items()},
+        "intensities": f"{pixels.min():g} to {pixels.max():g}, mean {pixels.mean():g}",
+    }
+    try:
+        check_pixels(pixels, image.axes)
+        channels = split_planes(pixels, image.axes)
+        for index, planes in enumerate(channels):
+            found = find_range(planes)
+            which = f" of channel {index}" if len(channels) > 1 else ""
+            facts["range" + which] = f"{found.low:g} to {found.high:g} map to 0 and 1"
+            noise = find_noise(planes, find_device("auto"))
+            unsure = f"{100 * noise.standard_error:.1g} %"
+            facts["noise" + which] = f"{noise.noise} (estimated, standard error {unsure})"
+            for remark in noise.remarks:
+                facts["note" + which] = remark
+    except (ValueError, TypeError) as error:
+        facts["cannot be denoised"] = str(error)
+    return facts
