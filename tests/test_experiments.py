@@ -115,6 +115,13 @@ def test_full_experiments_ask_for_the_published_networks(tmp_path: Path) -> None
     assert len(cases(quick)) < len(cases(full))
 
 
+def test_a_full_run_has_every_level(tmp_path: Path) -> None:
+    quick_sources(tmp_path)
+    for name, levels in (("unknown-noise", {15, 25, 30, 50, 80}), ("never-worse", {10, 20, 80})):
+        cases = registry.load(name).cases(Sources(tmp_path, quick=False))
+        assert levels <= {case.sigma for case in cases}
+
+
 def test_changes_are_taken_over_the_images_that_have_both() -> None:
     row = {"images": "", "noise": "gaussian:30", "network": "unet", "psnr": "30.0"}
     rows = [

@@ -64,10 +64,11 @@ class Outcome:
 
 def cases(sources: Sources) -> list[Case]:
     images = interleaved(*map(sources.first_images, LEVELS))
+    some = slice(1, 2) if sources.quick else slice(None)
     return [
         Case(image, "unet", sigma, known, 1000 * sigma + index)
         for index, image in enumerate(images)
-        for sigma in LEVELS[image.split("/")[0]][1 : 2 if sources.quick else None]
+        for sigma in LEVELS[image.split("/")[0]][some]
         for known in (True, False)
     ]
 
