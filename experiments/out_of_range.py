@@ -4,8 +4,8 @@ python experiments/out_of_range.py CHECKPOINTS SET12 [--output docs/out-of-range
 
 CHECKPOINTS and the draws of noise are those of set12.py. For each network, level and image: PSNR of
 the network as it is, with the contrast that the estimated risk prefers, and, for the networks with
-additive constants at sigma 70 to 100, with gains tuned at that contrast (and the mean over eight
-orientations, as by default). Beside them stands the network that was trained on all levels. Rows
+additive constants at sigma 70 to 100, what the package makes of the image as it comes: with gains
+tuned at that contrast, or in bins, and the mean over eight orientations. Beside them stands the network that was trained on all levels. Rows
 that are in the output already are not computed again.
 """
 
@@ -60,18 +60,15 @@ def measure(
 ) -> dict[str, str]:
     noise = Gaussian(sigma / 255)
     noisy = noise.sample(clean, torch.Generator().manual_seed(1000 * sigma + index))
-    center, images = float(noisy.mean()), {}
+    center, fast = float(noisy.mean()), fuse_for(channel_gains(network), noisy)
+    contrast = find_contrast(fast, noisy, error_to_compare_by(noise, fast), center)
+    with torch.inference_mode():
+        images = {"with_contrast": with_contrast(network, contrast, center)(noisy)}
     if tuned:
         result = denoise(
             noisy[0, 0], network=network, noise=noise, intensity_range=(0.0, 1.0), seed=index
         )
-        contrast = result.adaptations[0].contrast
         images["tuned"] = result.image[None, None]
-    else:
-        fast = fuse_for(channel_gains(network), noisy)
-        contrast = find_contrast(fast, noisy, error_to_compare_by(noise, fast), center)
-    with torch.inference_mode():
-        images["with_contrast"] = with_contrast(network, contrast, center)(noisy)
     scores = {"before": score(network, noisy, clean)} | {
         name: psnr_in_range(image, clean) for name, image in images.items()
     }
