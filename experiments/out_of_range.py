@@ -5,8 +5,8 @@ python experiments/out_of_range.py CHECKPOINTS SET12 [--output docs/out-of-range
 CHECKPOINTS and the draws of noise are those of set12.py. For each network, level and image: PSNR of
 the network as it is, with the contrast that the estimated risk prefers, and, for the networks with
 additive constants at sigma 70 to 100, what the package makes of the image as it comes: with gains
-tuned at that contrast, or in bins, and the mean over eight orientations. Beside them stands the network that was trained on all levels. Rows
-that are in the output already are not computed again.
+tuned at that contrast, or in bins, and the mean over eight orientations. Beside them stands the
+network that was trained on all levels. Rows that are in the output already are not computed again.
 """
 
 import argparse
