@@ -12,6 +12,7 @@ from gaintuning.adapted import Adapted, Learned
 from gaintuning.binning import Binned, binned, over_bins, unbinned
 from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.tiles import find_reach, run_in_tiles
 from gaintuning.tuning import Schedule
 
 SHORT = Schedule(steps=4, rounds=1)
@@ -98,3 +99,15 @@ def test_an_image_with_detail_in_every_pixel_is_not() -> None:
         noisy, noise=Gaussian(0.1), intensity_range=(0, 1), schedule=SHORT, orientations=False
     )
     assert result.adaptations[0].bins == 1
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+def test_a_large_image_in_bins_goes_through_in_tiles(factor: int) -> None:
+    network = Binned(zoo.load("unet")[0], factor)
+    image = torch.rand(1, 1, 1231, 1000, generator=Generator().manual_seed(0))
+    reach = find_reach(network, image)
+    assert reach is not None
+    assert reach.period == 2 * factor
+    with torch.inference_mode():
+        whole = network(image)
+    torch.testing.assert_close(run_in_tiles(network, image), whole, atol=1e-5, rtol=0)

@@ -92,7 +92,7 @@ def test_tiles_cover_an_axis_once_and_see_far_enough(
     "network",
     [
         nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.InstanceNorm2d(1)),
-        nn.Sequential(*(nn.Conv2d(1, 1, 9, padding=32, dilation=8) for _ in range(8))),
+        nn.Sequential(*(nn.Conv2d(1, 1, 9, padding=32, dilation=8) for _ in range(16))),
     ],
     ids=["everywhere", "too far"],
 )

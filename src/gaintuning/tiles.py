@@ -117,7 +117,7 @@ def find_reach(network: nn.Module, like: Images) -> Reach | None:
     >>> find_reach(nn.Conv2d(1, 1, 5, padding=2), torch.zeros(1, 1, 8, 8))
     Reach(radius=2, period=1)
     """
-    for side in (128, 256, 512):
+    for side in (128, 256, 512, 1024):
         image = like.new_zeros(1, like.shape[1], side, side)
         first, last = (side - LARGEST_PERIOD) // 2, (side + LARGEST_PERIOD) // 2 - 1
         image[..., first : last + 1, first : last + 1] = torch.nan
