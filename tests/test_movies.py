@@ -51,18 +51,20 @@ def run(source: Path, target: Path, *options: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
 
-def stopped_after(frames: int, monkeypatch: pytest.MonkeyPatch, source: Path, target: Path) -> str:
+def stopped_after(
+    frames: int, monkeypatch: pytest.MonkeyPatch, source: Path, target: Path, *options: str
+) -> str:
     """What a user sees who stops it while so many frames are done."""
     write = unfinished.Unfinished.write
 
-    def stop(self: unfinished.Unfinished, frame: NDArray[np.generic]) -> None:
+    def stop(self: unfinished.Unfinished, *frame_and_learned: object) -> None:
         if self.done == frames:
             raise KeyboardInterrupt
-        write(self, frame)
+        write(self, *frame_and_learned)
 
     with monkeypatch.context() as patched:
         patched.setattr(unfinished.Unfinished, "write", stop)
-        result = run(source, target)
+        result = run(source, target, *options)
     assert result.exit_code == 130
     assert not target.exists()
     return result.output
@@ -113,6 +115,30 @@ def test_a_stopped_movie_goes_on_where_it_was(
     assert result.exit_code == 0, result.output
     assert "gone on with from frame 4 on" in result.output
     assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+
+def test_each_frame_can_be_tuned_to_and_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    source = movie_in(tmp_path, pixels=counts((4, 32, 40)))
+    each = ("--each-frame",)
+    assert run(source, tmp_path / "whole.tif", *each).exit_code == 0
+    assert run(source, tmp_path / "shared.tif").exit_code == 0
+    stopped_after(2, monkeypatch, source, tmp_path / "a.tif", *each)
+    request.getfixturevalue("no_tuning")
+    assert run(source, tmp_path / "a.tif", *each).exit_code == 0
+    whole, shared = (tmp_path / name for name in ("whole.tif", "shared.tif"))
+    assert (tmp_path / "a.tif").read_bytes() == whole.read_bytes() != shared.read_bytes()
+
+
+def test_each_frame_of_what_has_none_is_an_error(tmp_path: Path) -> None:
+    source = movie_in(tmp_path, pixels=counts((32, 40)), axes="YX")
+    result = run(source, tmp_path / "a.tif", "--each-frame")
+    assert result.exit_code == 2
+    assert "--each-frame is for movies" in result.stderr
+    result = run(source, tmp_path / "a.tif", "--each-frame", "--no-tune")
+    assert result.exit_code == 2
+    assert "leave one out" in result.stderr
 
 
 def test_a_movie_of_few_counts_becomes_one_of_floats(
@@ -221,8 +247,8 @@ def test_channels_and_colors_of_a_movie_are_denoised_like_those_of_an_image() ->
 
 
 def test_what_was_learned_of_shot_noise_is_read_as_it_was_written(tmp_path: Path) -> None:
-    for noise in (Poisson(0.1, -0.2), PoissonGaussian(0.1, 0.3), None):
-        written = [Learned(IntensityRange(-1.0, 2.0), {}, 4, noise)]
+    for noise in (Poisson(0.1, -0.2), PoissonGaussian(0.1, 0.3), Gaussian(0.2)):
+        written = [Learned(IntensityRange(-1.0, 2.0), noise, {}, 4, True, 2)]
         with (tmp_path / "a").open("wb") as file:
             unfinished.write_learned(file, written, [1])
         assert unfinished.read_learned(tmp_path / "a") == (written, [1])

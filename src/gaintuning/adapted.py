@@ -13,16 +13,19 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from gaintuning._types import Images
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.binning import over_bins
 from gaintuning.denoising import in_unit, run
 from gaintuning.gains import with_gains
 from gaintuning.layout import lay_out_network
-from gaintuning.noise import Poisson, PoissonGaussian
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.planes import join_planes, split_planes
 from gaintuning.scaling import IntensityRange
-from gaintuning.stabilizing import ShotNoise, Stabilized
+from gaintuning.stabilizing import Stabilized
 from gaintuning.validate import image_channels
+
+MODELS = {model.__name__: model for model in (Gaussian, Poisson, PoissonGaussian)}
 
 
 @dataclass(frozen=True)
@@ -32,28 +35,41 @@ class Learned:
     Parameters
     ----------
     network_sees : the intensities that map to 0 and 1 for the network.
+    noise : of the means over bins, as the network sees it.
     gains : by the names of their layers; none where the network is used as it is.
     bins : rows and columns of the bins whose means the network sees; 1 if it sees every pixel.
-    stabilized : the shot noise that is made equally strong everywhere, as the network sees it.
+    stabilized : whether it sees shot noise made equally strong everywhere.
+    stride : as in `NoiseEstimate`.
     """
 
     network_sees: IntensityRange
+    noise: Noise
     gains: dict[str, Tensor]
     bins: int = 1
-    stabilized: ShotNoise | None = None
+    stabilized: bool = False
+    stride: int = 1
 
     @classmethod
     def of(cls, adaptation: Adaptation) -> "Learned":
-        noise, gains = adaptation.noise_in_bins, adaptation.gains if adaptation.accepted else {}
-        learned = cls(adaptation.network_sees, gains, adaptation.bins)
-        if adaptation.stabilized and isinstance(noise, (Poisson, PoissonGaussian)):
-            return replace(learned, stabilized=noise)
-        return learned
+        return cls(
+            adaptation.network_sees,
+            adaptation.noise_in_bins,
+            adaptation.gains if adaptation.accepted else {},
+            adaptation.bins,
+            adaptation.stabilized,
+            adaptation.stride,
+        )
+
+    def ready(self, pretrained: nn.Module) -> nn.Module:
+        """The network for means over bins."""
+        tuned = with_gains(pretrained, self.gains) if self.gains else pretrained
+        if self.stabilized and isinstance(self.noise, (Poisson, PoissonGaussian)):
+            return Stabilized(tuned, self.noise)
+        return tuned
 
     def network(self, pretrained: nn.Module) -> nn.Module:
-        tuned = with_gains(pretrained, self.gains) if self.gains else pretrained
-        ready = Stabilized(tuned, self.stabilized) if self.stabilized else tuned
-        return over_bins(ready, self.bins)
+        """The network for pixels."""
+        return over_bins(self.ready(pretrained), self.bins)
 
 
 class Adapted:
@@ -81,21 +97,28 @@ class Adapted:
     """
 
     def __init__(self, pretrained: nn.Module, channels: Sequence[Learned]) -> None:
-        self.channels = channels
+        self.channels = list(channels)
         self.networks = [lay_out_network(channel.network(pretrained)) for channel in channels]
         # Found by trying the network, which need not be done for each frame.
         self.channels_together = cache(partial(image_channels, pretrained))
 
     def __call__(self, image: Array, axes: str) -> Array:
         """Denoise an image, in its shape, dtype and units."""
-        split = split_planes(image, axes)
         denoised = []
-        for planes, learned, network in zip(split, self.channels, self.networks, strict=True):
-            number = next(network.parameters()).dtype
-            together = self.channels_together(planes.shape[1])
-            output = run(network, in_unit(planes, learned.network_sees, together, number))
-            denoised.append(learned.network_sees.from_unit(output).reshape(planes.shape))
+        for index, planes in enumerate(split_planes(image, axes)):
+            seen, number = self.channels[index].network_sees, self.number
+            unit = in_unit(planes, seen, self.channels_together(planes.shape[1]), number)
+            output = run(self.network_for(index, unit), unit)
+            denoised.append(seen.from_unit(output).reshape(planes.shape))
         return join_planes(np.stack(denoised), image, axes)
+
+    @property
+    def number(self) -> torch.dtype:
+        return next(self.networks[0].parameters()).dtype
+
+    def network_for(self, channel: int, unit: Images) -> nn.Module:
+        """What denoises the planes of a channel, as the network sees them."""
+        return self.networks[channel]
 
 
 def write_learned(file: BinaryIO, channels: Sequence[Learned], facts: Any) -> None:
@@ -104,9 +127,8 @@ def write_learned(file: BinaryIO, channels: Sequence[Learned], facts: Any) -> No
     tensors = {"no gains": torch.zeros(0)}
     for index, learned in enumerate(channels):
         tensors |= {f"{index} {layer}": gain for layer, gain in learned.gains.items()}
-        noise = asdict(learned.stabilized) if learned.stabilized else None
-        seen = asdict(learned.network_sees)
-        told.append({"range": seen, "bins": learned.bins, "stabilized": noise})
+        plain = replace(learned, gains={})
+        told.append(asdict(plain) | {"model": type(learned.noise).__name__})
     file.write(save(tensors, {"channels": json.dumps(told), "facts": json.dumps(facts)}))
 
 
@@ -118,10 +140,11 @@ def read_learned(path: Path) -> tuple[list[Learned], Any]:
     >>> from tempfile import mkdtemp
     >>> path = Path(mkdtemp()) / "learned.safetensors"
     >>> with path.open("wb") as file:
-    ...     write_learned(file, [Learned(IntensityRange(0, 255), {"conv": torch.ones(2)})], "all")
+    ...     learned = Learned(IntensityRange(0, 255), Gaussian(0.1), {"conv": torch.ones(2)})
+    ...     write_learned(file, [learned], "all")
     >>> (learned,), facts = read_learned(path)
-    >>> learned.network_sees, learned.gains, facts
-    (IntensityRange(low=0, high=255), {'conv': tensor([1., 1.])}, 'all')
+    >>> learned.network_sees, learned.noise, learned.gains, facts
+    (IntensityRange(low=0, high=255), Gaussian(sigma=0.1), {'conv': tensor([1., 1.])}, 'all')
     """
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
@@ -132,12 +155,7 @@ def read_learned(path: Path) -> tuple[list[Learned], Any]:
         gains = {
             name.removeprefix(mark): gain for name, gain in tensors.items() if name.startswith(mark)
         }
-        noise = _shot_noise(told["stabilized"])
-        channels.append(Learned(IntensityRange(**told["range"]), gains, told["bins"], noise))
+        noise = MODELS[told.pop("model")](**told.pop("noise"))
+        seen = IntensityRange(**told.pop("network_sees"))
+        channels.append(Learned(**told | {"network_sees": seen, "noise": noise, "gains": gains}))
     return channels, json.loads(metadata["facts"])
-
-
-def _shot_noise(numbers: dict[str, float] | None) -> ShotNoise | None:
-    if numbers is None:
-        return None
-    return PoissonGaussian(**numbers) if "sigma" in numbers else Poisson(**numbers)

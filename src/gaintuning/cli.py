@@ -66,6 +66,14 @@ def denoise(
     tune: Annotated[
         bool, typer.Option("--tune/--no-tune", help="Adapt the network, or use it as it is.")
     ] = True,
+    each_frame: Annotated[
+        bool,
+        typer.Option(
+            "--each-frame",
+            help="Of a movie, tune to each frame, beginning with the gains of the one before; by "
+            "default all frames share one set of gains.",
+        ),
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -92,6 +100,7 @@ def denoise(
                 objective=objective,
                 axes=axes,
                 tune=tune,
+                each_frame=each_frame,
                 seed=seed,
                 device=device,
             ),

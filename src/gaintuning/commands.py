@@ -25,6 +25,7 @@ from gaintuning.files import (
     write_image,
     written_name,
 )
+from gaintuning.following import Following
 from gaintuning.image import Image, OpenImage
 from gaintuning.movies import denoise_frames, is_long, len_of, parts_of
 from gaintuning.noise import Noise, parse_noise
@@ -48,6 +49,7 @@ class Request:
     objective: ObjectiveName
     axes: str | None
     tune: bool
+    each_frame: bool
     seed: int
     device: str
 
@@ -72,6 +74,8 @@ def denoise_files(
     quiet: bool,
 ) -> None:
     """Denoise each file; of several, one that fails is told of and does not stop the others."""
+    if request.each_frame and not request.tune:
+        raise ValueError("--each-frame tunes to each frame, and --no-tune does not; leave one out")
     jobs = plan(images, output, report)
     noise = parse_noise(request.noise)
     zoo.load(request.network)
@@ -153,7 +157,9 @@ def _denoise_file(job: Job, request: Request, noise: Noise | None, force: bool, 
     if request.axes:
         opened = replace(opened, axes=request.axes.upper())
     check_output(job.target, opened, overwrite=force)
-    if is_long(opened):
+    if request.each_frame and opened.axes[0] not in "TZ":
+        raise ValueError(f"--each-frame is for movies, and {job.source} has axes {opened.axes}")
+    if is_long(opened) or request.each_frame:
         return _denoise_movie(job, request, noise, opened, force, bar)
     image = replace(read_image(job.source), axes=opened.axes)
     name = job.source.name
@@ -201,7 +207,12 @@ def _denoise_movie(
     learned, (findings, record) = begun
     first = work.done
     network = zoo.load(request.network)[0].to(find_device(request.device))
-    adapted, dtype = Adapted(network, learned), np.dtype(record["dtype"])
+    dtype = np.dtype(record["dtype"])
+    adapted = (
+        Following(network, learned, objective=request.objective, seed=request.seed, first=first)
+        if request.each_frame
+        else Adapted(network, learned)
+    )
     denoise_frames(work, adapted, dtype, bar(f"{job.source.name}: frames"))
     seconds = perf_counter() - start
     if first:

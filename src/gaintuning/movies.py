@@ -84,7 +84,7 @@ def denoise_frames(
         for index in range(work.done, count):
             progress(index, count)
             frame = frame_of(work.movie, index).astype(dtype, copy=False)
-            work.write(adapted(frame, work.movie.axes[1:]))
+            work.write(adapted(frame, work.movie.axes[1:]), adapted.channels)
         progress(count, count)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(

@@ -52,15 +52,18 @@ class Unfinished:
         """Make room for the frames, in that dtype, and keep what they are denoised by."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        with whole_file(self.learned_file) as file:
-            write_learned(file, learned, {"request": self.request, "told": told})
+        self._keep(learned, told)
         nothing = np.broadcast_to(np.zeros((), dtype), self.movie.pixels.shape)
         room = make_room(self.frames, replace(self.movie, pixels=nothing))
         (self.folder / "room").write_text(str(room))
         self.count.touch()
 
-    def write(self, frame: NDArray[Any]) -> None:
-        """Add the next frame; it counts once it is on the disk."""
+    def _keep(self, learned: Sequence[Learned], told: Any) -> None:
+        with whole_file(self.learned_file) as file:
+            write_learned(file, learned, {"request": self.request, "told": told})
+
+    def write(self, frame: NDArray[Any], learned: Sequence[Learned]) -> None:
+        """Add the next frame, and what is known after it; it counts once both are on the disk."""
         room = int((self.folder / "room").read_text())
         pixels = np.ascontiguousarray(frame, frame.dtype.newbyteorder("="))
         with self.frames.open("r+b") as file:
@@ -68,6 +71,7 @@ class Unfinished:
             file.write(pixels.tobytes())
             file.flush()
             os.fsync(file.fileno())
+        self._keep(learned, read_learned(self.learned_file)[1]["told"])
         with self.count.open("ab") as file:
             file.write(b".")
 
