@@ -214,16 +214,7 @@ def test_a_report_is_made_once_and_does_not_stop_what_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, target, page = movie_in(tmp_path), tmp_path / "a.tif", tmp_path / "a.html"
-    write = unfinished.Unfinished.write
-    with monkeypatch.context() as patched:
-
-        def stop(self: unfinished.Unfinished, frame: NDArray[np.generic]) -> None:
-            if self.done == 2:
-                raise KeyboardInterrupt
-            write(self, frame)
-
-        patched.setattr(unfinished.Unfinished, "write", stop)
-        assert run(source, target, "--report", str(page)).exit_code == 130
+    stopped_after(2, monkeypatch, source, target, "--report", str(page))
     made = page.read_bytes()
     assert f"movie.tif: parts of its {FRAMES} frames" in made.decode()
     assert run(source, target, "--report", str(page)).exit_code == 0

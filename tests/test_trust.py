@@ -99,3 +99,6 @@ class SaltNoise:
 
     def rescaled(self, low: float, high: float) -> "SaltNoise":
         return self
+
+    def averaged(self, count: int) -> "SaltNoise":
+        return self
