@@ -27,7 +27,7 @@ from gaintuning.metrics import psnr
 from gaintuning.noise import Poisson
 
 NETWORK = "unet"
-FIELDS = ["image", "way", "psnr", "surface", "inside", "support", "precision", "off_by"]
+FIELDS = ["image", "way", "psnr", "surface", "inside", "support", "recall", "precision", "off_by"]
 WAYS = ("pre-trained", "one frame", "all frames", "frame by frame", "mean of the noisy frames")
 
 
@@ -84,8 +84,8 @@ def last_frame(
 def table(rows: list[dict[str, str]]) -> str:
     """Means over the images, as Markdown."""
     lines = [
-        "| gains of | images | PSNR | surface | inside | support | true | off by, pm |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| gains of | images | PSNR | F1, surface | inside | support | found | true | off by, pm |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for way in WAYS:
         some = [row for row in rows if row["way"] == way]
@@ -94,7 +94,7 @@ def table(rows: list[dict[str, str]]) -> str:
             for name in FIELDS[2:]
         ]
         found = [statistics.fmean(each) if each else float("nan") for each in values]
-        cells = [f"{found[0]:.2f}", *(f"{part:.0%}" for part in found[1:5]), f"{found[5]:.0f}"]
+        cells = [f"{found[0]:.2f}", *(f"{part:.3f}" for part in found[1:6]), f"{found[6]:.0f}"]
         lines.append("| " + " | ".join([way, str(len(some)), *cells]) + " |")
     return "\n".join(lines)
 

@@ -29,19 +29,20 @@ def test_the_clean_micrograph_keeps_them_all(micrograph: Path) -> None:
     image = read_image(micrograph)
     clean = torch.from_numpy(image.pixels)[None, None]
     table = micrograph.with_suffix(".csv")
-    assert columns_kept(clean, clean, pixel_size(image), table) == (1, 1, 1, 1, 0)
+    assert columns_kept(clean, clean, pixel_size(image), table) == (1, 1, 1, 1, 1, 0)
     dark = 1 - clean
-    assert columns_kept(dark, dark, pixel_size(image), table) == (1, 1, 1, 1, 0)
+    assert columns_kept(dark, dark, pixel_size(image), table) == (1, 1, 1, 1, 1, 0)
 
 
 def test_a_column_that_is_lost_is_missed_where_it_was(micrograph: Path) -> None:
     clean = torch.from_numpy(read_image(micrograph).pixels)[None, None]
     denoised = clean.clone()
     denoised[..., 48:72, :24] = 0.45  # the first column of the surface
-    surface, inside, support, precision, error = columns_kept(
+    surface, inside, support, recall, precision, error = columns_kept(
         denoised, clean, PIXEL, micrograph.with_suffix(".csv")
     )
-    assert surface == pytest.approx(7 / 8)
+    assert surface == pytest.approx(2 * 7 / (7 + 8))
+    assert recall == pytest.approx(47 / 48)
     assert (inside, support, precision) == (1, 1, 1)
     assert error < 5
 
@@ -52,8 +53,10 @@ def test_atoms_that_are_not_there_lower_the_precision(micrograph: Path) -> None:
     atom[30, 100] = 1
     denoised = clean + 20 * torch.from_numpy(gaussian_filter(atom, 4.5))
     kept = columns_kept(denoised, clean, PIXEL, micrograph.with_suffix(".csv"))
-    assert kept[:3] == (1, 1, 1)
-    assert 0.9 < kept[3] < 1
+    assert kept[:3] == (pytest.approx(2 * 8 / (8 + 9)), 1, 1)  # the surface is nearest
+    assert kept[3:5] == (1, pytest.approx(48 / 49))
+    nothing = columns_kept(0 * clean, clean, PIXEL, micrograph.with_suffix(".csv"))
+    assert nothing[:5] == (0, 0, 0, 0, 0)
 
 
 def test_a_column_far_from_those_of_the_table_is_of_no_place(micrograph: Path) -> None:

@@ -62,10 +62,12 @@ class Outcome:
     ----------
     psnr : in dB, for intensities from 0 to 1.
     ssim : structural similarity, likewise.
-    surface, inside, support : of the columns that the clean micrograph shows there, the part that
-        is found: at the surface of the particle, inside it, and below it; None if there are none.
-    precision : of the columns found, the part that the clean micrograph shows.
-    error : root mean square distance of these from where it shows them, in pm.
+    surface, inside, support : how well the columns are found that the clean micrograph shows at
+        the surface of the particle, inside it, and below it: the F1 score, against those found
+        nearer to them than to others; None if there are none.
+    recall, precision : of all columns that it shows, the part that is found; of all found, the part
+        that it shows.
+    off_by : root mean square distance of these from where it shows them, in pm.
     seconds : that the method took.
     """
 
@@ -74,8 +76,9 @@ class Outcome:
     surface: float | None
     inside: float | None
     support: float | None
+    recall: float
     precision: float
-    error: float
+    off_by: float
     seconds: float
 
 
@@ -115,19 +118,22 @@ def pixel_size(image: Image) -> float:
 
 def columns_kept(
     denoised: Images, clean: Images, pixel_size: float, table: Path
-) -> tuple[float | None, float | None, float | None, float, float]:
-    """`surface`, `inside`, `support`, `precision` and `error` of `Outcome`."""
+) -> tuple[float | None, float | None, float | None, float, float, float]:
+    """`surface`, `inside`, `support`, `recall`, `precision` and `off_by` of `Outcome`."""
     bright = are_bright(clean[0, 0].numpy(), pixel_size)
     shown, found = (
         find_columns(one[0, 0].numpy(), pixel_size, bright=bright) for one in (clean, denoised)
     )
     places = place_of_each(shown, pixel_size, table)
-    parts = [
-        match(found, shown[places == place], pixel_size).recall if place in places else None
+    nearest = np.linalg.norm(found[:, None] - shown, axis=2).argmin(1) if len(found) else []
+    scores = [
+        match(found[places[nearest] == place], shown[places == place], pixel_size).f1
+        if place in places
+        else None
         for place in PLACES
     ]
     every = match(found, shown, pixel_size)
-    return parts[0], parts[1], parts[2], every.precision, every.error
+    return scores[0], scores[1], scores[2], every.recall, every.precision, every.error
 
 
 def place_of_each(shown: Points, pixel_size: float, table: Path) -> NDArray[Any]:
@@ -164,18 +170,19 @@ def _some(rows: Sequence[Row], level: int, method: str, network: str) -> dict[st
 
 def _mean(rows: Sequence[Row], column: str) -> float:
     """Over the images that have it."""
-    values = [float(row[column]) for row in rows if row[column]]
+    values = [float(row[column]) for row in rows if row[column] not in ("", "nan")]
     return fmean(values) if values else float("nan")
 
 
 COLUMNS = {
     "psnr": ("PSNR", ".2f"),
     "ssim": ("SSIM", ".3f"),
-    "surface": ("surface", ".0%"),
-    "inside": ("inside", ".0%"),
-    "support": ("support", ".0%"),
+    "surface": ("F1, surface", ".3f"),
+    "inside": ("F1, inside", ".3f"),
+    "support": ("F1, support", ".3f"),
+    "recall": ("all found", ".0%"),
     "precision": ("true", ".0%"),
-    "error": ("off by, pm", ".0f"),
+    "off_by": ("off by, pm", ".0f"),
     "seconds": ("s", ".0f"),
 }
 
@@ -241,8 +248,8 @@ def _better(what: str, before: dict[str, Row], after: dict[str, Row]) -> list[Ch
 
 def _finds_more(what: str, place: str, before: list[float], after: list[float]) -> Check:
     return Check(
-        f"{what}: and finds no fewer columns of the {place} on any image",
-        f"{fmean(before):.1%} and {fmean(after):.1%} of them in the mean",
+        f"{what}: and finds the columns of the {place} no worse on any image",
+        f"F1 {fmean(before):.3f} and {fmean(after):.3f} in the mean",
         all(new >= old for old, new in zip(before, after, strict=True)),
     )
 
@@ -258,7 +265,7 @@ def draw(rows: Sequence[Row]) -> Figure:
             axes.bar(where + 0.25 * (shift - 1), parts, width=0.25, label=place)
         names = [f"{method}, {network}" if network else method for method, network in found]
         axes.set_xticks(where, names, rotation=40, ha="right", fontsize="small")
-        axes.set_ylabel("columns found")
+        axes.set_ylabel("columns found, F1")
         axes.legend(frameon=False, fontsize="small")
     return figure
 
