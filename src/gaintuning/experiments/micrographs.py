@@ -266,7 +266,8 @@ def draw(rows: Sequence[Row]) -> Figure:
         names = [f"{method}, {network}" if network else method for method, network in found]
         axes.set_xticks(where, names, rotation=40, ha="right", fontsize="small")
         axes.set_ylabel("columns found, F1")
-        axes.legend(frameon=False, fontsize="small")
+        axes.set_ylim(0, 1.2)
+        axes.legend(frameon=False, fontsize="small", ncols=3, loc="upper center")
     return figure
 
 
