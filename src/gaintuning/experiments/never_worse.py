@@ -208,6 +208,7 @@ def draw(rows: Sequence[Row]) -> Figure:
     for axes, shown in zip(every, (changes, near), strict=True):
         histogram(axes, shown)
         axes.set_yscale("symlog")
+        axes.locator_params("x", nbins=5)
         axes.set_ylabel("runs")
     return figure
 
