@@ -21,6 +21,7 @@ from gaintuning.objectives import LevelError
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.patches import random_crops
 from gaintuning.scaling import IntensityRange, find_range
+from gaintuning.stabilizing import of_inner_network
 from gaintuning.trust import Residual, estimate_error, residual_of
 from gaintuning.tuning import Tuned
 
@@ -71,9 +72,8 @@ def error_of_judge(adaptation: Adaptation) -> Objective | None:
 def learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation:
     """With what tuning found, in the squared units of the image."""
     square = adaptation.network_sees.width**2
-    around = "network." if adaptation.stabilized else ""
     gains, boldest = (
-        {layer.removeprefix(around): gain for layer, gain in found.items()}
+        of_inner_network(found, stabilized=adaptation.stabilized)
         for found in (tuned.gains, tuned.boldest_gains)
     )
     return replace(

@@ -13,6 +13,7 @@ from gaintuning.gains import channel_gains
 from gaintuning.judging import mean_loss, pixel_losses
 from gaintuning.layout import lay_out_network
 from gaintuning.randomness import generator
+from gaintuning.stabilizing import of_inner_network
 from gaintuning.tuning import Schedule, fuse_for, tune
 from gaintuning.validate import check_blind
 
@@ -81,12 +82,9 @@ class Following(Adapted):
         rng = generator(self.seed, self.next, channel)
         tuned = tune(starts[0], means, loss, judge=judge, schedule=self.schedule, rng=rng)
         if tuned.accepted:
-            around = "network." if learned.stabilized else ""
-            gains = {name.removeprefix(around): gain for name, gain in tuned.gains.items()}
-            so_far = {layer: learned.gains.get(layer, 1.0) for layer in gains}
-            learned = replace(
-                learned, gains={layer: gains[layer] * so_far[layer] for layer in gains}
-            )
+            gains = of_inner_network(tuned.gains, stabilized=learned.stabilized)
+            in_all = {layer: gain * learned.gains.get(layer, 1.0) for layer, gain in gains.items()}
+            learned = replace(learned, gains=in_all)
         self.channels[channel] = learned
         if channel == len(self.channels) - 1:
             self.next += 1

@@ -84,7 +84,10 @@ def denoise_frames(
         for index in range(work.done, count):
             progress(index, count)
             frame = frame_of(work.movie, index).astype(dtype, copy=False)
-            work.write(adapted(frame, work.movie.axes[1:]), adapted.channels)
+            before = list(adapted.channels)
+            denoised = adapted(frame, work.movie.axes[1:])
+            new = any(now is not then for now, then in zip(adapted.channels, before, strict=True))
+            work.write(denoised, adapted.channels if new else None)
         progress(count, count)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(

@@ -68,3 +68,9 @@ class Stabilized(nn.Module):
         counts = t**2 / 4 + root / 4 / t - 11 / 8 / t**2 + 5 * root / 8 / t**3 - 1 / 8
         intensities: Tensor = (counts - self.read).clamp(min=0) * self.gain + self.offset
         return intensities
+
+
+def of_inner_network(gains: dict[str, Tensor], *, stabilized: bool) -> dict[str, Tensor]:
+    """Gains by the names that their layers have in the network itself, `Stabilized` or not."""
+    around = "network." if stabilized else ""
+    return {layer.removeprefix(around): gain for layer, gain in gains.items()}

@@ -62,8 +62,10 @@ class Unfinished:
         with whole_file(self.learned_file) as file:
             write_learned(file, learned, {"request": self.request, "told": told})
 
-    def write(self, frame: NDArray[Any], learned: Sequence[Learned]) -> None:
-        """Add the next frame, and what is known after it; it counts once both are on the disk."""
+    def write(self, frame: NDArray[Any], learned: Sequence[Learned] | None = None) -> None:
+        """Add the next frame, and what is known after it if that is new; it counts once both are
+        on the disk.
+        """
         room = int((self.folder / "room").read_text())
         pixels = np.ascontiguousarray(frame, frame.dtype.newbyteorder("="))
         with self.frames.open("r+b") as file:
@@ -71,7 +73,8 @@ class Unfinished:
             file.write(pixels.tobytes())
             file.flush()
             os.fsync(file.fileno())
-        self._keep(learned, read_learned(self.learned_file)[1]["told"])
+        if learned is not None:
+            self._keep(learned, read_learned(self.learned_file)[1]["told"])
         with self.count.open("ab") as file:
             file.write(b".")
 
