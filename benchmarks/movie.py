@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from gaintuning import zoo
-from gaintuning.denoising import run
 from gaintuning.files import write_image
 from gaintuning.hardware import freed_memory_kept
 from gaintuning.image import Image
 from gaintuning.layout import lay_out_network
 from gaintuning.movies import LONG
+from gaintuning.tiles import run
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from gaintuning.denoising import run
 from gaintuning.files import read_image
 from gaintuning.gains import frozen_copy
 from gaintuning.layout import lay_out_network
@@ -15,6 +14,7 @@ from gaintuning.metrics import psnr
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
 from gaintuning.objectives import Sure
+from gaintuning.tiles import run
 from gaintuning.tuning import Tuned, tune
 
 # Mean PSNR in dB of Set12 at sigma 30, measured once with the authors' own code and networks.

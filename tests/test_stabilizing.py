@@ -9,11 +9,10 @@ from skimage import data
 from torch import Generator, nn
 
 from gaintuning import denoise, zoo
-from gaintuning.denoising import run
 from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.stabilizing import STRONGEST, Stabilized
-from gaintuning.tiles import find_reach
+from gaintuning.tiles import find_reach, run
 
 CLEAN = torch.from_numpy(data.camera()[100:260, 180:340] / 255.0).float()[None, None]
 

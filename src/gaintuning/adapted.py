@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from gaintuning._types import Images
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.binning import over_bins
-from gaintuning.denoising import in_unit, run
+from gaintuning.denoising import in_unit
 from gaintuning.gains import with_gains
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.planes import join_planes, split_planes
 from gaintuning.scaling import IntensityRange
 from gaintuning.stabilizing import Stabilized
+from gaintuning.tiles import run
 from gaintuning.validate import image_channels
 
 MODELS = {model.__name__: model for model in (Gaussian, Poisson, PoissonGaussian)}

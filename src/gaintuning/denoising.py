@@ -8,34 +8,22 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gaintuning import tuning, zoo
+from gaintuning import zoo
 from gaintuning._types import Images, Progress
 from gaintuning.adaptation import Adaptation, Array
-from gaintuning.adapting import (
-    error_map,
-    error_of_judge,
-    learned,
-    look_at,
-    with_errors,
-    with_orientations,
-    with_residual,
-    withdrawn_if_too_much,
-)
-from gaintuning.binning import binned, over_bins
+from gaintuning.adapting import error_map, look_at, with_residual
 from gaintuning.choosing import ObjectiveName, choose_objective
-from gaintuning.gains import channel_gains, frozen_copy
+from gaintuning.gains import frozen_copy
 from gaintuning.in_range import bring_into_range
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Noise
-from gaintuning.orientations import MeanOfOrientations
 from gaintuning.planes import join_planes, split_planes
+from gaintuning.progress import stage_of
 from gaintuning.randomness import generator
 from gaintuning.scaling import IntensityRange, spread
-from gaintuning.tiles import run_in_tiles
-from gaintuning.tuning import Schedule, fuse_for
+from gaintuning.tuning import Schedule
 from gaintuning.validate import (
     check_blind,
     check_large_enough_to_tune,
@@ -44,6 +32,7 @@ from gaintuning.validate import (
     find_device,
     image_channels,
 )
+from gaintuning.views import best_view, tuned_view, untuned_view
 
 PixelsT = TypeVar("PixelsT", Array, Tensor)
 
@@ -153,67 +142,43 @@ def denoise(
         for one in found:  # what cannot be is told before the work starts
             choose_objective(objective, pretrained, one.noise, blind=blind)
 
-    adaptations, tuned_outputs, pretrained_outputs, error_maps = [], [], [], []
+    adaptations, error_maps = [], []
+    outputs: list[Array] = []
+    pretrained_outputs: list[Array] = []
     for index, (planes, adaptation) in enumerate(zip(channels, found, strict=True)):
-        stages = [
-            tuning.stage_of(progress, 3 * index + part, 3 * len(channels)) for part in range(3)
-        ]
-        unit = in_unit(planes, adaptation.network_sees, together, number)
-        some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
-        ready = pretrained
+        of_channel = stage_of(progress, index, len(channels))
+        seen_as = partial(in_unit, planes, channels=together, number=number)
+        unit = seen_as(adaptation.network_sees)
         if tune:
-            ready, adaptation = bring_into_range(pretrained, unit[some].to(where), adaptation)
-        if adaptation.contrast < 1:
-            unit = in_unit(planes, adaptation.network_sees, together, number)
-        of_pixels = partial(over_bins, factor=adaptation.bins)
-        used, once = of_pixels(ready), run(of_pixels(ready), unit, stages[0])
-        output = once
-        pretrained_outputs.append(adaptation.network_sees.from_unit(once).reshape(planes.shape))
-        if tune:
-            few = unit[some].to(where)
-            means = binned(few, adaptation.bins)
-            label, loss, judge = choose_objective(
-                objective,
-                ready,
-                adaptation.noise_in_bins,
-                blind=blind,
-                stride=adaptation.stride,
-            )
-            tuned = tuning.tune(
-                ready,
-                means,
-                loss,
-                judge=judge,
-                judge_error=error_of_judge(adaptation),
-                schedule=schedule,
-                rng=rng,
-                progress=stages[1],
-            )
-            adaptation = learned(adaptation, label, tuned)
-            if tuned.accepted:
-                changed = run(of_pixels(tuned.network), unit, stages[2])
-                adaptation = withdrawn_if_too_much(adaptation, unit, once, changed)
-                if adaptation.accepted:
-                    used, once = of_pixels(tuned.network), changed
-            if adaptation.has_an_error_estimate:
-                adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
-            output = once
-            if orientations:
-                kept = tuned.network if adaptation.accepted else ready
-                mean = MeanOfOrientations(fuse_for(channel_gains(kept), means))
-                optimism = tuned.optimism if adaptation.accepted else 0.0
-                adaptation = with_orientations(adaptation, mean, means, judge, optimism)
-                if adaptation.orientations > 1:
-                    output = run(of_pixels(mean), unit, reach_of=used)
-        tuned_outputs.append(adaptation.network_sees.from_unit(output).reshape(planes.shape))
-        adaptation = with_residual(adaptation, unit, output)
-        expected = error_map(adaptation, used, unit, once)
-        error_maps.append(expected.reshape(planes.shape))
+            some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
+            ways = bring_into_range(pretrained, unit[some].to(where), adaptation)
+            views = [
+                tuned_view(
+                    ready,
+                    way,
+                    seen_as(way.network_sees),
+                    some,
+                    objective,
+                    orientations=orientations,
+                    schedule=schedule,
+                    rng=rng,
+                    progress=stage_of(of_channel, turn, len(ways)),
+                )
+                for turn, (ready, way) in enumerate(ways)
+            ]
+            view = best_view(views, some)
+        else:
+            view = untuned_view(pretrained, adaptation, unit, of_channel)
+        adaptation = with_residual(view.adaptation, view.unit, view.output)
         adaptations.append(adaptation)
+        expected = error_map(adaptation, view.network, view.unit, view.once)
+        error_maps.append(expected.reshape(planes.shape))
+        for made, each in ((outputs, view.output), (pretrained_outputs, view.pretrained)):
+            made.append(adaptation.network_sees.from_unit(each).reshape(planes.shape))
     finer = any(adaptation.is_finer_than_whole_numbers for adaptation in adaptations)
     like = pixels.astype(np.float32) if finer and pixels.dtype.kind in "iu" else pixels
     return Denoised(
-        _like(image, join_planes(np.stack(tuned_outputs), like, axes)),
+        _like(image, join_planes(np.stack(outputs), like, axes)),
         _like(image, join_planes(np.stack(pretrained_outputs), like, axes)),
         join_planes(np.stack(error_maps), np.zeros(pixels.shape, np.float32), axes),
         axes,
@@ -221,26 +186,6 @@ def denoise(
         tuple(adaptations),
         perf_counter() - start,
     )
-
-
-@torch.inference_mode()
-def run(
-    network: nn.Module,
-    images: Images,
-    progress: Progress | None = None,
-    reach_of: nn.Module | None = None,
-) -> NDArray[np.float64]:
-    """Apply a network to images one by one, large ones in tiles, which bounds the memory.
-
-    `reach_of` is a network that sees as far, if this one cannot be asked; see `run_in_tiles`.
-    """
-    parameter = next(network.parameters())
-    result = np.empty(images.shape, np.float64)
-    for index, image in enumerate(images.split(1)):
-        of_image = tuning.stage_of(progress, index, len(images))
-        denoised = run_in_tiles(network, image.to(parameter), of_image, reach_of=reach_of)
-        result[index] = denoised[0].cpu().numpy()
-    return result
 
 
 def _as_array(image: Array | Tensor) -> Array:

@@ -10,13 +10,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from gaintuning._types import Images
-from gaintuning.denoising import run
 from gaintuning.files import read_image
 from gaintuning.methods import METHODS, OF_A_NETWORK, Task, parse_method
 from gaintuning.metrics import psnr, ssim, unsupervised_psnr
 from gaintuning.noise import parse_noise
 from gaintuning.scaling import IntensityRange, find_range
 from gaintuning.tables import Kind, Row, markdown
+from gaintuning.tiles import run
 from gaintuning.trust import residual_of
 
 

@@ -28,14 +28,18 @@ SIDE, CROPS = 512, 4
 SURE = 2.5
 """By so many of its standard errors that of the fine pixels must be lower with bins."""
 
+CLOSE = 1.5
+"""Up to so many times the error with bins, that without them may be lower once both are tuned."""
+
 
 def bring_into_range(
     network: nn.Module, few: Images, adaptation: Adaptation
-) -> tuple[nn.Module, Adaptation]:
+) -> list[tuple[nn.Module, Adaptation]]:
     """The network for images in bins, as `Adaptation` tells, and with noise that it knows.
 
     Bins are taken if the estimated error of the fine pixels is surely lower by that. For each size
-    of bins there may be less contrast, or shot noise stabilized.
+    of bins there may be less contrast, or shot noise stabilized. Where the error of the fine pixels
+    without bins is close, that is a second way, and which is better turns out when both are tuned.
 
     Parameters
     ----------
@@ -46,7 +50,7 @@ def bring_into_range(
     side = min(SIDE, *few.shape[-2:])
     factors = [factor for factor in BINS if side >= factor * FEWEST_BINS]
     if adaptation.stride > 1 or not factors:
-        return as_it_is
+        return [as_it_is]
     # In an empty part of the image bins cost nothing, and tell nothing.
     crops = detailed_crops(few, side, CROPS).split(1)
     draws, center = draws_of_judge(crops[0]), float(few.mean())
@@ -74,7 +78,11 @@ def bring_into_range(
     best = min(range(len(tried)), key=lambda index: mean_loss(tried[index]))
     fall = compare(at_first, tried[best])
     # Whether bins are needed at all must be sure; which ones are best need not be.
-    return coarser[best] if fall.before - fall.after > SURE * fall.standard_error else as_it_is
+    if fall.before - fall.after <= SURE * fall.standard_error:
+        return [as_it_is]
+    # Tuning may bring more for fine pixels than bins do.
+    may_be_better = adaptation.has_an_error_estimate and fall.before < CLOSE * fall.after
+    return [coarser[best], as_it_is] if may_be_better else [coarser[best]]
 
 
 def bring_noise_into_range(

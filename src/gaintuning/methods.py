@@ -21,13 +21,14 @@ from gaintuning.baselines.self2self import denoise_self2self
 from gaintuning.baselines.zero_shot_noise2noise import denoise_zero_shot_noise2noise
 from gaintuning.choosing import ObjectiveName, choose_objective, error_to_compare_by
 from gaintuning.contrast import find_contrast, with_contrast
-from gaintuning.denoising import denoise, run
+from gaintuning.denoising import denoise
 from gaintuning.gains import all_parameters, channel_gains, last_layers
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.objectives import NoiseResampling
 from gaintuning.randomness import generator
 from gaintuning.stabilizing import Stabilized
+from gaintuning.tiles import run
 from gaintuning.trust import risk_of
 from gaintuning.tuning import Parameters, fuse_for, tune
 

@@ -1,4 +1,4 @@
-"""Progress bars on the terminal."""
+"""Progress over the stages of some work, and bars of it on the terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,3 +25,10 @@ def progress_bars(quiet: bool) -> Iterator[Callable[[str], Progress]]:
             return show
 
         yield bar
+
+
+def stage_of(progress: Progress | None, stage: int, stages: int) -> Progress | None:
+    """Progress over all stages, each taken for as long as the others, from that within one."""
+    if progress is None:
+        return None
+    return lambda done, steps: progress(stage * steps + done, stages * steps)

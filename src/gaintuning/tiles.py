@@ -1,13 +1,16 @@
-"""A large image through a network in tiles, with the result of one pass over the whole."""
+"""Images through a network, large ones in tiles, with the result of one pass over the whole."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gaintuning._types import Images, Progress
 from gaintuning.layout import lay_out_images
+from gaintuning.progress import stage_of
 
 TILE = 640
 """Side of a tile in pixels, without its margin."""
@@ -28,6 +31,26 @@ class Reach:
 
     radius: int
     period: int
+
+
+@torch.inference_mode()
+def run(
+    network: nn.Module,
+    images: Images,
+    progress: Progress | None = None,
+    reach_of: nn.Module | None = None,
+) -> NDArray[np.float64]:
+    """Apply a network to images one by one, large ones in tiles, which bounds the memory.
+
+    `reach_of` is a network that sees as far, if this one cannot be asked; see `run_in_tiles`.
+    """
+    parameter = next(network.parameters())
+    result = np.empty(images.shape, np.float64)
+    for index, image in enumerate(images.split(1)):
+        of_image = stage_of(progress, index, len(images))
+        denoised = run_in_tiles(network, image.to(parameter), of_image, reach_of=reach_of)
+        result[index] = denoised[0].cpu().numpy()
+    return result
 
 
 @torch.inference_mode()

@@ -25,6 +25,7 @@ from gaintuning.judging import (
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.line_search import losses_along, lowest_along, surest_along
 from gaintuning.patches import chess_board
+from gaintuning.progress import stage_of
 
 Parameters: TypeAlias = Callable[[nn.Module], nn.Module]
 
@@ -274,10 +275,3 @@ def gradient_step(loss: Tensor, descent: ConfirmedAdam) -> Tensor:
     loss.backward()
     descent.step()
     return loss.detach()
-
-
-def stage_of(progress: Progress | None, stage: int, stages: int) -> Progress | None:
-    """Progress over all stages, each taken for as long as the others, from that within one."""
-    if progress is None:
-        return None
-    return lambda done, steps: progress(stage * steps + done, stages * steps)

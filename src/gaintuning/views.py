@@ -1,0 +1,151 @@
+"""A view of a channel: what the network sees of it, tuned to that, and what it then makes of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from gaintuning._types import Images, Progress
+from gaintuning.adaptation import Adaptation
+from gaintuning.adapting import (
+    error_of_judge,
+    learned,
+    with_errors,
+    with_orientations,
+    withdrawn_if_too_much,
+)
+from gaintuning.binning import binned, over_bins
+from gaintuning.choosing import ObjectiveName, choose_objective
+from gaintuning.gains import channel_gains
+from gaintuning.judging import Losses, compare, pixel_losses
+from gaintuning.orientations import MeanOfOrientations
+from gaintuning.progress import stage_of
+from gaintuning.tiles import run
+from gaintuning.trust import risk_of
+from gaintuning.tuning import Schedule, fuse_for, tune
+
+Output: TypeAlias = NDArray[np.float64]
+
+DRAWS = 4
+"""Of the probes by which views are compared."""
+
+SURE = 2.0
+"""By so many of its standard errors a second view must be better."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What one view of a channel leads to.
+
+    Parameters
+    ----------
+    adaptation : what was learned.
+    unit : the planes, as the network sees them.
+    network : for their pixels; tuned if that helped.
+    pretrained, once, output : (n, c, h, w), what the pre-trained network makes of them, what
+        `network` does, and what it does in all orientations if that is better.
+    optimism : by how much an estimated error of `network` is too low on the planes that it was
+        tuned on, in squared units of the image.
+    """
+
+    adaptation: Adaptation
+    unit: Images
+    network: nn.Module
+    pretrained: Output
+    once: Output
+    output: Output
+    optimism: float = 0.0
+
+    def losses(self, some: Tensor) -> Losses:
+        """Whose mean is the estimated error of some of the planes, in the units of the image."""
+        adaptation = self.adaptation
+        few = self.unit[some].to(next(self.network.parameters()).device)
+        risk = risk_of(adaptation.noise_seen)
+        found = pixel_losses(self.network, few, risk, seed=0, draws=DRAWS)
+        square = adaptation.network_sees.width**2
+        return [square * losses + self.optimism for losses in found]
+
+
+def best_view(views: Sequence[View], some: Tensor) -> View:
+    """The first, unless another is surely better on some of the planes."""
+    best, *others = views
+    for other in others:
+        fall = compare(best.losses(some), other.losses(some))
+        if fall.before - fall.after > SURE * fall.standard_error:
+            best = other
+    return best
+
+
+def untuned_view(
+    network: nn.Module, adaptation: Adaptation, unit: Images, progress: Progress | None = None
+) -> View:
+    """What the pre-trained network makes of the planes as it is."""
+    output = run(network, unit, progress)
+    return View(adaptation, unit, network, output, output, output)
+
+
+def tuned_view(
+    ready: nn.Module,
+    adaptation: Adaptation,
+    unit: Images,
+    some: Tensor,
+    objective: ObjectiveName,
+    *,
+    orientations: bool,
+    schedule: Schedule,
+    rng: Generator,
+    progress: Progress | None = None,
+) -> View:
+    """Tune a network to the planes, and keep what helps.
+
+    Parameters
+    ----------
+    ready : the pre-trained network for this view, of the means over bins.
+    adaptation : what is known of the view.
+    unit : the planes, as the network sees them.
+    some : the numbers of the planes to tune on.
+    objective, orientations, schedule, progress : as in `denoise`.
+    rng : source of randomness, on the CPU.
+    """
+    few = unit[some].to(next(ready.parameters()).device)
+    means = binned(few, adaptation.bins)
+    of_pixels = partial(over_bins, factor=adaptation.bins)
+    before = once = run(of_pixels(ready), unit, stage_of(progress, 0, 3))
+    label, loss, judge = choose_objective(
+        objective,
+        ready,
+        adaptation.noise_in_bins,
+        blind=adaptation.blind,
+        stride=adaptation.stride,
+    )
+    tuned = tune(
+        ready,
+        means,
+        loss,
+        judge=judge,
+        judge_error=error_of_judge(adaptation),
+        schedule=schedule,
+        rng=rng,
+        progress=stage_of(progress, 1, 3),
+    )
+    adaptation = learned(adaptation, label, tuned)
+    if tuned.accepted:
+        changed = run(of_pixels(tuned.network), unit, stage_of(progress, 2, 3))
+        adaptation = withdrawn_if_too_much(adaptation, unit, before, changed)
+        if adaptation.accepted:
+            once = changed
+    if adaptation.has_an_error_estimate:
+        adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
+    kept, optimism = (tuned.network, tuned.optimism) if adaptation.accepted else (ready, 0.0)
+    network, output = of_pixels(kept), once
+    if orientations:
+        mean = MeanOfOrientations(fuse_for(channel_gains(kept), means))
+        adaptation = with_orientations(adaptation, mean, means, judge, optimism)
+        if adaptation.orientations > 1:
+            output = run(of_pixels(mean), unit, reach_of=network)
+    optimism *= adaptation.network_sees.width**2
+    return View(adaptation, unit, network, before, once, output, optimism)

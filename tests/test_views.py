@@ -1,0 +1,78 @@
+"""Of several views of an image, tuned, the one is taken that is surely better."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from gaintuning import zoo
+from gaintuning.adaptation import Adaptation
+from gaintuning.adapting import look_at
+from gaintuning.in_range import bring_into_range
+from gaintuning.noise import Gaussian, Poisson
+from gaintuning.scaling import IntensityRange
+from gaintuning.views import View, best_view, untuned_view
+
+UNIT = IntensityRange(0.0, 1.0)
+CLEAN = 0.5 + 0.2 * torch.sin(torch.arange(128.0) / 7).expand(1, 1, 128, 128)
+SOME = torch.tensor([0])
+
+
+class Mean(nn.Module):
+    """Over k x k pixels."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.means = nn.AvgPool2d(side, stride=1, padding=side // 2, count_include_pad=False)
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        means: Tensor = self.means(images)
+        return means
+
+
+@pytest.fixture(params=[Gaussian(0.2), Poisson(0.1)], ids=str)
+def adaptation(request: pytest.FixtureRequest) -> Adaptation:
+    return Adaptation(UNIT, UNIT, request.param)
+
+
+def view_by(side: int, adaptation: Adaptation, seed: int = 0) -> View:
+    noisy = adaptation.noise.sample(CLEAN, Generator().manual_seed(seed))
+    unit = torch.from_numpy(adaptation.network_sees.to_unit(noisy.numpy())).float()
+    return untuned_view(Mean(side).eval(), adaptation, unit)
+
+
+def test_a_surely_better_view_is_taken_whatever_its_turn(adaptation: Adaptation) -> None:
+    worse, better = view_by(1, adaptation), view_by(5, adaptation)
+    assert best_view([worse, better], SOME) is better
+    assert best_view([better, worse], SOME) is better
+
+
+def test_the_first_stays_where_another_is_as_good(adaptation: Adaptation) -> None:
+    views = [view_by(5, adaptation), view_by(5, adaptation)]
+    assert best_view(views, SOME) is views[0]
+    assert best_view(views[:1], SOME) is views[0]
+
+
+def test_what_was_learned_from_these_pixels_counts_against_a_view(adaptation: Adaptation) -> None:
+    worse, better = view_by(3, adaptation), view_by(5, adaptation)
+    assert best_view([worse, better], SOME) is better
+    apart = worse.losses(SOME)[0].mean() - better.losses(SOME)[0].mean()
+    assert best_view([worse, replace(better, optimism=float(apart))], SOME) is worse
+
+
+def test_views_at_another_contrast_have_the_same_error(adaptation: Adaptation) -> None:
+    half = replace(adaptation, network_sees=UNIT.stretched(2.0, 0.5))
+    at_one, at_half = (view_by(5, each).losses(SOME)[0] for each in (adaptation, half))
+    assert at_half.mean().item() == pytest.approx(at_one.mean().item(), rel=0.2)
+
+
+@pytest.mark.parametrize(("gain", "bins"), [(0.1, [4, 1]), (0.4, [4])])
+def test_pixels_and_bins_are_both_tried_where_they_are_close(gain: float, bins: list[int]) -> None:
+    down, right = torch.meshgrid(*2 * [torch.arange(256) * 2 * torch.pi / 16], indexing="ij")
+    clean = (0.5 + 0.1 * down.sin() + 0.1 * (right + down / 3).sin())[None, None]
+    noisy = Poisson(gain).sample(clean, Generator().manual_seed(0))
+    seen = look_at(noisy[0].numpy(), Poisson(gain), (0, 1), torch.device("cpu"), "", blind=False)
+    found = bring_into_range(zoo.load(zoo.DEFAULT)[0], noisy, seen)
+    assert [way.bins for _, way in found] == bins
