@@ -103,6 +103,12 @@ def panels(titles: Sequence[str], width: float = 4) -> tuple[Figure, list[Axes]]
     return figure, list(every)
 
 
+def slanted(axes: Axes) -> None:
+    """The names along the x axis, each ending at its tick."""
+    for label in axes.get_xticklabels():
+        label.set(rotation=40, ha="right", rotation_mode="anchor")
+
+
 def histogram(axes: Axes, changes: dict[str, list[float]]) -> None:
     """How many images gained how much, by a label for each list."""
     every = np.concatenate([values for values in changes.values() if values] or [[0.0]])

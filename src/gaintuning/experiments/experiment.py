@@ -79,6 +79,7 @@ class Experiment:
     table : the rows, as Markdown.
     checks : the paper's claims beside what was found.
     draw : the rows, as a figure.
+    measured : what the numbers of the table are, and in which unit.
     kind, measure : of the table's rows; by default those of a comparison of methods.
     """
 
@@ -89,6 +90,7 @@ class Experiment:
     table: Callable[[Sequence[Row]], str]
     checks: Callable[[Sequence[Row]], list[Check]]
     draw: Callable[[Sequence[Row]], Figure]
+    measured: str = "PSNR in dB"
     kind: Kind[Any, Any] = evaluation.KIND
     measure: Callable[..., Any] = evaluation.measure
 

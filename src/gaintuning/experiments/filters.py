@@ -26,6 +26,9 @@ from gaintuning.tables import Kind, Row, markdown
 SIDE = 41
 """Of the part of a filter that is kept, around its pixel."""
 
+MIDDLE = np.s_[10:-10, 10:-10]
+"""Of that, what is drawn."""
+
 PIXELS = 6
 
 
@@ -166,7 +169,7 @@ def draw(rows: Sequence[Row]) -> Figure:
         for line, name in enumerate(("before", "after")):
             for axes, weights in zip(grid[2 * index + line], unpacked(row[name]), strict=False):
                 most = np.abs(weights).max()
-                axes.imshow(weights, "RdBu_r", vmin=-most, vmax=most)
+                axes.imshow(weights[MIDDLE], "RdBu_r", vmin=-most, vmax=most)
                 axes.set_xticks([])
                 axes.set_yticks([])
             grid[2 * index + line, 0].set_ylabel(f"{Path(row['image']).stem}, {name}")
@@ -182,12 +185,13 @@ EXPERIMENT = Experiment(
     ),
     differs=(
         f"Filters where there is most detail in each of {PIXELS} strips of an image; their radius "
-        "says how dispersed they are."
+        "says how dispersed they are, and what is passed is the part of the noise's variance."
     ),
     cases=cases,
     table=table,
     checks=checks,
     draw=draw,
+    measured="radius in pixels",
     kind=Kind(Case, Filters),
     measure=measure,
 )

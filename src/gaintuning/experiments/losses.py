@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gaintuning.evaluation import Case
-from gaintuning.experiments.changes import Group, change_table, panels
+from gaintuning.experiments.changes import Group, change_table, panels, slanted
 from gaintuning.experiments.experiment import Check, Experiment, Sources, comparison
 from gaintuning.tables import Row
 
@@ -64,7 +64,7 @@ def draw(rows: Sequence[Row]) -> Figure:
         found = {group.method: each for group in level if (each := group.of(rows))}
         axes.boxplot([each.changes for each in found.values()], tick_labels=list(found))
         axes.axhline(0, color="black", linewidth=0.8)
-        axes.tick_params("x", rotation=30)
+        slanted(axes)
         axes.set_ylabel("change of PSNR in dB")
     return figure
 

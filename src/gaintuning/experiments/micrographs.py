@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gaintuning._types import Images
 from gaintuning.atoms import APART, Points, are_bright, find_columns, match
-from gaintuning.experiments.changes import panels
+from gaintuning.experiments.changes import panels, slanted
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.files import read_image
 from gaintuning.image import Image
@@ -264,7 +264,8 @@ def draw(rows: Sequence[Row]) -> Figure:
             parts = [_mean(some, place) for some in found.values()]
             axes.bar(where + 0.25 * (shift - 1), parts, width=0.25, label=place)
         names = [f"{method}, {network}" if network else method for method, network in found]
-        axes.set_xticks(where, names, rotation=40, ha="right", fontsize="small")
+        axes.set_xticks(where, names, fontsize="small")
+        slanted(axes)
         axes.set_ylabel("columns found, F1")
         axes.set_ylim(0, 1.2)
         axes.legend(frameon=False, fontsize="small", ncols=3, loc="upper center")

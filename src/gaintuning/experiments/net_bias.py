@@ -145,6 +145,7 @@ EXPERIMENT = Experiment(
     table=table,
     checks=checks,
     draw=draw,
+    measured="intensities from 0 to 255",
     kind=Kind(Case, Constant),
     measure=measure,
 )

@@ -19,7 +19,7 @@ The paper says:
 
 > {experiment.paper}
 
-What was found, of PSNR in dB:
+What was found, of {experiment.measured}:
 
 {experiment.table(rows)}
 

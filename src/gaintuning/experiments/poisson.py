@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gaintuning.evaluation import Case
-from gaintuning.experiments.changes import Group, change_table, panels, scores
+from gaintuning.experiments.changes import Group, change_table, panels, scores, slanted
 from gaintuning.experiments.experiment import Check, Experiment, Sources, comparison
 from gaintuning.tables import Row
 
@@ -66,7 +66,7 @@ def draw(rows: Sequence[Row]) -> Figure:
         }
         some = {method: each for method, each in values.items() if each}
         axes.boxplot(list(some.values()), tick_labels=list(some))
-        axes.tick_params("x", rotation=40)
+        slanted(axes)
         axes.set_ylabel("PSNR in dB")
     return figure
 
