@@ -483,11 +483,13 @@ def test_pretrain_makes_a_network_that_denoise_takes(noisy: Path, tmp_path: Path
         clean = data.camera()[index * 64 : index * 64 + 48, :48]
         write_image(folder / f"{index}.png", Image(np.ascontiguousarray(clean), "YX"))
     words = ["--steps", 4, "--patch", 16, "--batch", 2, "--device", "cpu", "--licence", "MIT"]
+    words += ["--scale", 1, "--scale", 0.5]
     output = succeed("pretrain", "unet-bias-free", folder, "-o", network, "--residual", *words)
     assert "validation" in output
     _, card = load_network(network)
     assert card.arguments == {"channels": 1, "bias": False, "residual": True}
     assert card.facts["steps"] == 4
+    assert list(card.facts["scales"]) == [1.0, 0.5]
     succeed("denoise", noisy, "-o", tmp_path / "o.png", "--network", network, "--no-tune")
     assert "folder" in fail("pretrain", "unet", noisy, "-o", tmp_path / "x.safetensors")
     assert "--residual" in fail(

@@ -85,6 +85,13 @@ def pretrain(
         int | None, typer.Option(help="Side of the training patches in pixels.")
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Patches in a step.")] = None,
+    scales: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--scale",
+            help="A size at which each image is used, 1 being its own, as often as there are some.",
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Number of steps.")] = None,
     rate: Annotated[float | None, typer.Option(help="Peak rate of the optimisers.")] = None,
     precision: Annotated[
@@ -132,6 +139,7 @@ def pretrain(
                 counts=counts,
                 patch=patch,
                 batch=batch,
+                scales=tuple(scales) if scales else None,
                 steps=steps,
                 peak=rate,
                 supervised=not unsupervised,

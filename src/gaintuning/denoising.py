@@ -14,6 +14,7 @@ from gaintuning import zoo
 from gaintuning._types import Images, Progress
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.adapting import error_map, look_at, with_residual
+from gaintuning.attempts import best_attempt, tuned_attempt, untuned_attempt
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.gains import frozen_copy
 from gaintuning.in_range import bring_into_range
@@ -32,7 +33,6 @@ from gaintuning.validate import (
     find_device,
     image_channels,
 )
-from gaintuning.views import best_view, tuned_view, untuned_view
 
 PixelsT = TypeVar("PixelsT", Array, Tensor)
 
@@ -152,8 +152,8 @@ def denoise(
         if tune:
             some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
             ways = bring_into_range(pretrained, unit[some].to(where), adaptation)
-            views = [
-                tuned_view(
+            attempts = [
+                tuned_attempt(
                     ready,
                     way,
                     seen_as(way.network_sees),
@@ -166,14 +166,14 @@ def denoise(
                 )
                 for turn, (ready, way) in enumerate(ways)
             ]
-            view = best_view(views, some)
+            attempt = best_attempt(attempts, some)
         else:
-            view = untuned_view(pretrained, adaptation, unit, of_channel)
-        adaptation = with_residual(view.adaptation, view.unit, view.output)
+            attempt = untuned_attempt(pretrained, adaptation, unit, of_channel)
+        adaptation = with_residual(attempt.adaptation, attempt.unit, attempt.output)
         adaptations.append(adaptation)
-        expected = error_map(adaptation, view.network, view.unit, view.once)
+        expected = error_map(adaptation, attempt.network, attempt.unit, attempt.once)
         error_maps.append(expected.reshape(planes.shape))
-        for made, each in ((outputs, view.output), (pretrained_outputs, view.pretrained)):
+        for made, each in ((outputs, attempt.output), (pretrained_outputs, attempt.pretrained)):
             made.append(adaptation.network_sees.from_unit(each).reshape(planes.shape))
     finer = any(adaptation.is_finer_than_whole_numbers for adaptation in adaptations)
     like = pixels.astype(np.float32) if finer and pixels.dtype.kind in "iu" else pixels

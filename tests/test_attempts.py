@@ -1,4 +1,4 @@
-"""Of several views of an image, tuned, the one is taken that is surely better."""
+"""Of several attempts of an image, tuned, the one is taken that is surely better."""
 
 from dataclasses import replace
 
@@ -9,10 +9,10 @@ from torch import Generator, Tensor, nn
 from gaintuning import zoo
 from gaintuning.adaptation import Adaptation
 from gaintuning.adapting import look_at
+from gaintuning.attempts import Attempt, best_attempt, untuned_attempt
 from gaintuning.in_range import bring_into_range
 from gaintuning.noise import Gaussian, Poisson
 from gaintuning.scaling import IntensityRange
-from gaintuning.views import View, best_view, untuned_view
 
 UNIT = IntensityRange(0.0, 1.0)
 CLEAN = 0.5 + 0.2 * torch.sin(torch.arange(128.0) / 7).expand(1, 1, 128, 128)
@@ -37,34 +37,36 @@ def adaptation(request: pytest.FixtureRequest) -> Adaptation:
     return Adaptation(UNIT, UNIT, request.param)
 
 
-def view_by(side: int, adaptation: Adaptation, seed: int = 0) -> View:
+def attempt_by(side: int, adaptation: Adaptation, seed: int = 0) -> Attempt:
     noisy = adaptation.noise.sample(CLEAN, Generator().manual_seed(seed))
     unit = torch.from_numpy(adaptation.network_sees.to_unit(noisy.numpy())).float()
-    return untuned_view(Mean(side).eval(), adaptation, unit)
+    return untuned_attempt(Mean(side).eval(), adaptation, unit)
 
 
-def test_a_surely_better_view_is_taken_whatever_its_turn(adaptation: Adaptation) -> None:
-    worse, better = view_by(1, adaptation), view_by(5, adaptation)
-    assert best_view([worse, better], SOME) is better
-    assert best_view([better, worse], SOME) is better
+def test_a_surely_better_attempt_is_taken_whatever_its_turn(adaptation: Adaptation) -> None:
+    worse, better = attempt_by(1, adaptation), attempt_by(5, adaptation)
+    assert best_attempt([worse, better], SOME) is better
+    assert best_attempt([better, worse], SOME) is better
 
 
 def test_the_first_stays_where_another_is_as_good(adaptation: Adaptation) -> None:
-    views = [view_by(5, adaptation), view_by(5, adaptation)]
-    assert best_view(views, SOME) is views[0]
-    assert best_view(views[:1], SOME) is views[0]
+    attempts = [attempt_by(5, adaptation), attempt_by(5, adaptation)]
+    assert best_attempt(attempts, SOME) is attempts[0]
+    assert best_attempt(attempts[:1], SOME) is attempts[0]
 
 
-def test_what_was_learned_from_these_pixels_counts_against_a_view(adaptation: Adaptation) -> None:
-    worse, better = view_by(3, adaptation), view_by(5, adaptation)
-    assert best_view([worse, better], SOME) is better
+def test_what_was_learned_from_these_pixels_counts_against_it(
+    adaptation: Adaptation,
+) -> None:
+    worse, better = attempt_by(3, adaptation), attempt_by(5, adaptation)
+    assert best_attempt([worse, better], SOME) is better
     apart = worse.losses(SOME)[0].mean() - better.losses(SOME)[0].mean()
-    assert best_view([worse, replace(better, optimism=float(apart))], SOME) is worse
+    assert best_attempt([worse, replace(better, optimism=float(apart))], SOME) is worse
 
 
-def test_views_at_another_contrast_have_the_same_error(adaptation: Adaptation) -> None:
+def test_attempts_at_another_contrast_have_the_same_error(adaptation: Adaptation) -> None:
     half = replace(adaptation, network_sees=UNIT.stretched(2.0, 0.5))
-    at_one, at_half = (view_by(5, each).losses(SOME)[0] for each in (adaptation, half))
+    at_one, at_half = (attempt_by(5, each).losses(SOME)[0] for each in (adaptation, half))
     assert at_half.mean().item() == pytest.approx(at_one.mean().item(), rel=0.2)
 
 

@@ -1,4 +1,4 @@
-"""A view of a channel: what the network sees of it, tuned to that, and what it then makes of it."""
+"""An attempt at a channel: what the network sees of it, tuned to that, and what it makes of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,15 +31,15 @@ from gaintuning.tuning import Schedule, fuse_for, tune
 Output: TypeAlias = NDArray[np.float64]
 
 DRAWS = 4
-"""Of the probes by which views are compared."""
+"""Of the probes by which attempts are compared."""
 
 SURE = 2.0
-"""By so many of its standard errors a second view must be better."""
+"""By so many of its standard errors a second attempt must be better."""
 
 
 @dataclass(frozen=True)
-class View:
-    """What one view of a channel leads to.
+class Attempt:
+    """What came of one way to see a channel.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ class View:
         return [square * losses + self.optimism for losses in found]
 
 
-def best_view(views: Sequence[View], some: Tensor) -> View:
+def best_attempt(attempts: Sequence[Attempt], some: Tensor) -> Attempt:
     """The first, unless another is surely better on some of the planes."""
-    best, *others = views
+    best, *others = attempts
     for other in others:
         fall = compare(best.losses(some), other.losses(some))
         if fall.before - fall.after > SURE * fall.standard_error:
@@ -80,15 +80,15 @@ def best_view(views: Sequence[View], some: Tensor) -> View:
     return best
 
 
-def untuned_view(
+def untuned_attempt(
     network: nn.Module, adaptation: Adaptation, unit: Images, progress: Progress | None = None
-) -> View:
+) -> Attempt:
     """What the pre-trained network makes of the planes as it is."""
     output = run(network, unit, progress)
-    return View(adaptation, unit, network, output, output, output)
+    return Attempt(adaptation, unit, network, output, output, output)
 
 
-def tuned_view(
+def tuned_attempt(
     ready: nn.Module,
     adaptation: Adaptation,
     unit: Images,
@@ -99,13 +99,13 @@ def tuned_view(
     schedule: Schedule,
     rng: Generator,
     progress: Progress | None = None,
-) -> View:
+) -> Attempt:
     """Tune a network to the planes, and keep what helps.
 
     Parameters
     ----------
-    ready : the pre-trained network for this view, of the means over bins.
-    adaptation : what is known of the view.
+    ready : the pre-trained network for this attempt, of the means over bins.
+    adaptation : what is known of the channel, and how the network sees it.
     unit : the planes, as the network sees them.
     some : the numbers of the planes to tune on.
     objective, orientations, schedule, progress : as in `denoise`.
@@ -148,4 +148,4 @@ def tuned_view(
         if adaptation.orientations > 1:
             output = run(of_pixels(mean), unit, reach_of=network)
     optimism *= adaptation.network_sees.width**2
-    return View(adaptation, unit, network, before, once, output, optimism)
+    return Attempt(adaptation, unit, network, before, once, output, optimism)
