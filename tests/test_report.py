@@ -29,6 +29,7 @@ from gaintuning.comparison import (
     CROP,
     LARGEST,
     LEVELS,
+    LIKELIHOOD_LIMIT,
     RESIDUAL_LIMIT,
     SIGNED,
     describe_plane,
@@ -36,6 +37,7 @@ from gaintuning.comparison import (
 )
 from gaintuning.denoising import Denoised, denoise
 from gaintuning.judging import Risk
+from gaintuning.likelihood import likelihood_map
 from gaintuning.networks import DnCNN
 from gaintuning.noise import Gaussian, Poisson
 from gaintuning.noise_estimation import NoiseEstimate
@@ -142,7 +144,7 @@ def test_the_page_needs_nothing_from_anywhere(tmp_path: Path) -> None:
     noisy = noise_of((48, 64))
     page = page_of(tmp_path, noisy, by_hand(noisy))
     addresses = re.findall(r'\b(?:src|href|srcset|action|data)="([^"]*)"', page)
-    assert len(addresses) == 1 + 3 + 2 + 2  # the icon, the images, the maps, the charts
+    assert len(addresses) == 1 + 3 + 3 + 2  # the icon, the images, the maps, the charts
     assert all(address.startswith("data:") for address in addresses)
     assert not re.search(r"https?:|url\(|@import|\bsrc=[^\"]", page)
     assert "default-src 'none'" in page
@@ -241,6 +243,19 @@ def test_the_maps_hold_the_residual_and_the_change() -> None:
     assert np.abs(values_of(view.residual.uri) - shown).max() <= HALF_A_COLOR
     shown = np.clip(change / limit, -1, 1)
     assert np.abs(values_of(view.change.uri) - shown).max() <= HALF_A_COLOR
+
+
+def test_the_likelihood_is_shown_where_the_noise_is_independent() -> None:
+    noisy = noise_of((48, 64))
+    (view,) = draw_views(noisy, by_hand(noisy))
+    assert view.likelihood is not None
+    images = [torch.from_numpy(image[None]) for image in (noisy, by_hand(noisy).image)]
+    found = likelihood_map(*images, KEPT.noise).numpy()
+    shown = np.clip(found / LIKELIHOOD_LIMIT, -1, 1)
+    assert np.abs(values_of(view.likelihood.uri) - shown).max() <= HALF_A_COLOR
+    wide = replace(KEPT, estimate=NoiseEstimate(Gaussian(20), 0.01, stride=2))
+    (view,) = draw_views(noisy, by_hand(noisy, adaptations=(wide,)))
+    assert view.likelihood is None
 
 
 def test_a_large_image_is_shown_in_part_and_averaged_and_pure_noise_looks_alike_in_both() -> None:
@@ -444,7 +459,7 @@ def cut_of(browser: WebDriver) -> float:
 def test_the_page_opens_without_an_error_and_every_image_is_there(page: WebDriver) -> None:
     assert page.get_log("browser") == []
     sizes = page.execute_script("return [...document.images].map((image) => image.naturalWidth)")
-    assert len(sizes) == 3 + 2 + 2 + 2  # images, maps, charts, and the two being compared
+    assert len(sizes) == 3 + 3 + 2 + 2  # images, maps, charts, and the two being compared
     assert all(size > 0 for size in sizes)
     nameless = "return document.querySelectorAll('img:not([alt]), img[alt=\"\"]').length"
     assert page.execute_script(nameless) == 0

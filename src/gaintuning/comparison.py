@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.denoising import Denoised
 from gaintuning.figures import data_uri
+from gaintuning.likelihood import likelihood_map
 from gaintuning.planes import split_planes
 from gaintuning.trust import residual_of
 
@@ -22,6 +24,8 @@ CROP = 512
 """Side in pixels of the part of a larger image that is shown as it is."""
 RESIDUAL_LIMIT = 3.0
 """Where the colors of the residual end, in standard deviations of the noise."""
+LIKELIHOOD_LIMIT = 6.0
+"""Where those of the likelihood end, in its standard deviations."""
 
 LABELS = {"noisy": "Noisy", "pretrained": "Pre-trained", "tuned": "Result"}
 
@@ -74,6 +78,8 @@ class View:
     residual_sigma : standard deviation of noisy - result, in the units of the image.
     noise_sigma : standard deviation of the noise by its model, likewise.
     correlation : of neighbouring values of noisy - result, in standard deviations of the noise.
+    likelihood : of the noisy image if the result is the truth, see `likelihood_map`; None where the
+        noise is not independent from pixel to pixel.
     change : result - pre-trained, in the units of the image; None if they are the same.
     expected_error : of the result, in the units of the image; None where it cannot be told.
     """
@@ -89,6 +95,7 @@ class View:
     residual_sigma: float
     noise_sigma: float
     correlation: float
+    likelihood: SignedMap | None
     change: SignedMap | None
     expected_error: LevelMap | None
 
@@ -191,9 +198,19 @@ def _draw_view(
         float(residual.std()),
         float(variance.mean() ** 0.5),
         residual_of(before, after, adaptation.noise).correlation,
+        _likelihood(before, after, adaptation, block),
         _signed_map(change, limit) if differs else None,
         None if np.isnan(expected_error).any() else _level_map(expected_error, block),
     )
+
+
+def _likelihood(
+    noisy: Tensor, result: Tensor, adaptation: Adaptation, block: tuple[int, ...]
+) -> SignedMap | None:
+    if adaptation.stride > 1:
+        return None
+    found = likelihood_map(noisy, result, adaptation.noise).numpy()
+    return _signed_map(_average(found, block), LIKELIHOOD_LIMIT)
 
 
 def _average(pixels: NDArray[np.float64], block: tuple[int, ...]) -> NDArray[np.float64]:
