@@ -18,6 +18,7 @@ from gaintuning.baselines.classical import (
 )
 from gaintuning.baselines.fine_tuning import fine_tune
 from gaintuning.baselines.self2self import denoise_self2self
+from gaintuning.baselines.topaz import denoise_topaz
 from gaintuning.baselines.zero_shot_noise2noise import denoise_zero_shot_noise2noise
 from gaintuning.choosing import ObjectiveName, choose_objective, error_to_compare_by
 from gaintuning.contrast import find_contrast, with_contrast
@@ -201,6 +202,7 @@ OF_THE_IMAGE_ALONE: dict[str, Method] = {
     ),
     "bm3d": lambda task: denoise_bm3d(task.noisy, task.sigma),
     "bm3d-anscombe": bm3d_of_counts,
+    "topaz": lambda task: denoise_topaz(task.noisy),
     "non-local-means": lambda task: denoise_non_local_means(task.noisy, task.sigma),
     "wavelets": lambda task: denoise_wavelets(task.noisy, task.sigma),
 }
