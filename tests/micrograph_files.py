@@ -93,3 +93,16 @@ def tia_series(frames: NDArray[np.uint16], metres: float) -> bytes:
     head = struct.pack("<HHHIIIIII", *kinds, count, count, head_length, 1)
     table = struct.pack(f"<{2 * count}I", *offsets, *tags)
     return head + dimension + table + b"".join(element + tag for element in elements)
+
+
+def tia_description(facts: dict[str, tuple[str, str]]) -> bytes:
+    """The part of an EMI file that is read: XML among bytes, each fact with its value and unit."""
+    told = "".join(
+        f"<Data><Label>{label}</Label><Value>{value}</Value><Unit>{unit}</Unit></Data>"
+        for label, (value, unit) in {"Mode": ("TEM uP SA Zoom Image", ""), **facts}.items()
+    )
+    description = f"<ExperimentalDescription><Root>{told}</Root></ExperimentalDescription>"
+    acquired = "<AcquireInfo><CameraNamePath>Ceta</CameraNamePath></AcquireInfo>"
+    date = "<AcquireDate>Tue Nov 14 22:13:20 2023</AcquireDate>"
+    object_info = f"<ObjectInfo>{acquired}{date}{description}</ObjectInfo>"
+    return b"JW\0\1" + object_info.encode() + b"\0\0"

@@ -8,7 +8,7 @@ import h5py
 import mrcfile
 import numpy as np
 import pytest
-from micrograph_files import digital_micrograph, tia_series
+from micrograph_files import digital_micrograph, tia_description, tia_series
 from rsciio import emd, tvips
 from typer.testing import CliRunner
 
@@ -60,6 +60,14 @@ def ser(path, pixels):
     path.write_bytes(tia_series(pixels.reshape(-1, *pixels.shape[-2:]), 2e-11))
 
 
+def emi(path, pixels):
+    """What TIA tells of the image, beside the file of its pixels."""
+    ser(path.with_name(f"{path.stem}_1.ser"), pixels)
+    path.write_bytes(
+        tia_description({"High tension": ("300", "kV"), "Magnification": ("1e6", "x")})
+    )
+
+
 def berkeley(path, pixels):
     emd.file_writer(path, signal(pixels))
 
@@ -105,6 +113,7 @@ WRITERS = {
     "a.dm3": dm3,
     "a.DM4": dm4,
     "a.ser": ser,
+    "b.emi": emi,
     "berkeley.emd": berkeley,
     "velox.emd": velox,
     "a_000.tvips": tvips_movie,
@@ -113,6 +122,15 @@ WRITERS = {
     "a.h5": hdf5,
 }
 each_format = pytest.mark.parametrize("name", WRITERS)
+
+
+def test_an_emi_file_tells_of_the_pixels_beside_it(tmp_path: Path) -> None:
+    emi(tmp_path / "b.emi", COUNTS)
+    image = read_image(tmp_path / "b.emi")
+    assert image.acquisition == {"voltage": (300.0, "kV"), "magnification": (1e6, "×")}
+    (tmp_path / "b_1.ser").unlink()
+    with pytest.raises(ValueError, match=r"in b_1\.ser, which is not there"):
+        read_image(tmp_path / "b.emi")
 
 
 @each_format

@@ -52,7 +52,10 @@ def open_micrograph(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
         return _open_hdf5(path)
     reader = READERS[path.suffix.lower()]
     lazy = reader is not tia  # which would read the whole file for each frame of it
-    images = [found for found in reader.file_reader(str(path), lazy=lazy) if _is_image(found)]
+    everything = reader.file_reader(str(path), lazy=lazy)
+    if path.suffix.lower() == ".emi" and not everything:
+        raise ValueError(f"its pixels belong beside it, in {path.stem}_1.ser, which is not there")
+    images = [found for found in everything if _is_image(found)]
     if not images:
         raise ValueError("there is no image in it, but spectra")
     image = max(images, key=lambda found: found["data"].size)
