@@ -1,4 +1,4 @@
-"""PSNR of the networks on board beside that of the published ones, without adaptation.
+"""PSNR of the networks on board for Gaussian noise beside that of the published ones, untuned.
 
 python experiments/networks.py SET12 BSD68 [--published FOLDER] [--output FILE] [--quick]
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gaintuning import zoo
 from gaintuning.layout import lay_out_network
+from gaintuning.network_commands import COUNTS
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
 from gaintuning.pretraining import fingerprint
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two small crops, one network")
     arguments = parser.parse_args()
     sets = {"Set12": arguments.set12, "BSD68": arguments.bsd68}
-    names = arguments.only or [*zoo.names(), *FILES]
+    names = arguments.only or [*for_gaussian_noise(), *FILES]
     rows = read_rows(arguments.output)
     for title in arguments.sets:
         images = list(read_images(sets[title], arguments.quick).values())
@@ -56,6 +57,11 @@ def main() -> None:
                     rows.append(dict(zip(FIELDS, map(str, [*found, f"{psnr:.3f}"]), strict=True)))
                     write_rows(arguments.output, rows, FIELDS)
     print(cards(), table(rows), sep="\n\n")
+
+
+def for_gaussian_noise() -> list[str]:
+    """The networks on board that were trained with it; the others know shot noise."""
+    return [name for name in zoo.names() if zoo.load(name)[1].sigma]
 
 
 def load(name: str, published: Path | None) -> nn.Module:
@@ -99,17 +105,20 @@ def table(rows: list[dict[str, str]]) -> str:
 def cards() -> str:
     """How each network on board was trained, as Markdown."""
     lines = [
-        "| network | trained on | sigma | patch | steps | normalisation | began with | hours |",
+        "| network | trained on | noise | patch | steps | normalisation | began with | hours |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in zoo.names():
         card = zoo.load(name)[1]
-        low, high = (round(255 * level) for level in card.sigma)
         facts = card.facts
+        if card.sigma:
+            noise = "sigma {} to {}".format(*(round(255 * level) for level in card.sigma))
+        else:
+            noise = "{:g} to {:g} counts".format(*facts[COUNTS])
         began = facts["started from"]
         began = began if isinstance(began, str) else began["name"]
         told = [facts["patch"], facts["steps"], facts["statistics"], began, facts["hours"]]
-        cells = [name, card.training_set, f"{low} to {high}", *map(str, told)]
+        cells = [name, card.training_set, noise, *map(str, told)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gaintuning import zoo
+from gaintuning.network_commands import COUNTS
 from gaintuning.networks import DnCNN
 from gaintuning.networks.checkpoint import Card, load_network, save_network
 
@@ -90,13 +91,13 @@ def test_a_file_that_is_no_network(tmp_path: Path) -> None:
 def test_each_network_on_board_denoises_and_says_where_it_comes_from(name: str) -> None:
     network, card = zoo.load(name)
     assert "unknown" not in (card.training_set, card.licence, card.source)
-    assert card.sigma is not None
-    low, high = card.sigma
-    assert 0 <= low < high < 1
+    low, high = card.sigma or card.facts[COUNTS]
+    assert 0 <= low < high
+    sigma = high / 2 if card.sigma else 0.2
     line = torch.linspace(0, 6, 64)
     clean = (0.5 + 0.3 * torch.sin(line[:, None]) * torch.cos(line))[None, None]
     clean = clean.repeat(1, card.arguments.get("channels", 1), 1, 1)
-    noisy = clean + high / 2 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    noisy = clean + sigma * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     error = (network(noisy) - clean).square().mean()
     assert error < 0.1 * (noisy - clean).square().mean()
 
