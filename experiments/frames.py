@@ -3,10 +3,10 @@
 python experiments/frames.py TEM [--frames 40] [--psnr 3] [--output docs/frames.csv] [--quick]
 
 TEM is a folder as 'gaintuning reproduce micrographs' takes it. Each clean micrograph becomes a
-movie in which nothing moves, with shot noise of that PSNR, for the network `unet-tem`. The last frame
-is scored: denoised by the pre-trained network (in bins), with gains tuned on that frame alone, with
-those tuned on all frames, and with those that went on from frame to frame; beside it stands the
-mean of the noisy frames. Rows that are in the output already are not computed again.
+movie in which nothing moves, with shot noise of that PSNR, for the network `unet-tem`. The last
+frame is scored: denoised by the pre-trained network (in bins), with gains tuned on that frame
+alone, with those tuned on all frames, and with those that went on from frame to frame; beside it
+stands the mean of the noisy frames. Rows that are in the output already are not computed again.
 """
 
 import argparse

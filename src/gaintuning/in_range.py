@@ -10,7 +10,15 @@ from gaintuning.binning import binned, over_bins
 from gaintuning.choosing import error_to_compare_by, estimated_error
 from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.gains import channel_gains
-from gaintuning.judging import Losses, compare, draws_of_judge, mean_loss, pixel_losses
+from gaintuning.judging import (
+    MOST_DRAWS,
+    Losses,
+    Risk,
+    compare,
+    draws_of_judge,
+    mean_loss,
+    pixel_losses,
+)
 from gaintuning.noise import Poisson, PoissonGaussian
 from gaintuning.patches import detailed_crops
 from gaintuning.stabilizing import Stabilized
@@ -27,6 +35,9 @@ SIDE, CROPS = 512, 4
 
 SURE = 2.5
 """By so many of its standard errors that of the fine pixels must be lower with bins."""
+
+LIKELY = 1.0
+"""From so many on it is worth while to look again, with more probes."""
 
 CLOSE = 1.5
 """Up to so many times the error with bins, that without them may be lower once both are tuned."""
@@ -59,7 +70,7 @@ def bring_into_range(
         fast = fuse_for(channel_gains(ready), binned(few[:1], found.bins))
         return with_contrast(over_bins(fast, found.bins), found.contrast, center)
 
-    def losses(denoiser: Denoiser) -> Losses:
+    def losses(denoiser: Denoiser, draws: int) -> Losses:
         each = (pixel_losses(denoiser, crop, risk, seed=0, draws=draws) for crop in crops)
         return [loss for of_crop in each for loss in of_crop]
 
@@ -74,15 +85,22 @@ def bring_into_range(
     fine, *coarse = (of_fine_pixels(*each) for each in (as_it_is, *coarser))
     # The intensities on which shot noise depends, well enough from either.
     risk = error_to_compare_by(adaptation.noise_seen, first=coarse[0])
-    at_first, tried = losses(fine), [losses(each) for each in coarse]
+    at_first, tried = losses(fine, draws), [losses(each, draws) for each in coarse]
     best = min(range(len(tried)), key=lambda index: mean_loss(tried[index]))
     fall = compare(at_first, tried[best])
+    if draws < MOST_DRAWS and LIKELY < _certainty(fall) <= SURE:
+        fall = compare(losses(fine, MOST_DRAWS), losses(coarse[best], MOST_DRAWS))
     # Whether bins are needed at all must be sure; which ones are best need not be.
-    if fall.before - fall.after <= SURE * fall.standard_error:
+    if _certainty(fall) <= SURE:
         return [as_it_is]
     # Tuning may bring more for fine pixels than bins do.
     may_be_better = adaptation.has_an_error_estimate and fall.before < CLOSE * fall.after
     return [coarser[best], as_it_is] if may_be_better else [coarser[best]]
+
+
+def _certainty(fall: Risk) -> float:
+    """In standard errors; below 0 for a rise."""
+    return (fall.before - fall.after) / fall.standard_error if fall.standard_error else 0.0
 
 
 def bring_noise_into_range(
