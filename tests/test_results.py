@@ -201,6 +201,7 @@ def test_the_experiment_runs_small_and_goes_on_where_it_stopped(
         ("piecewise", ["data/set12"], "| dncnn-piecewise | 30 | sure |"),
         ("noise_levels", ["data/bsd68"], "| sigma 20 | 2 |"),
         ("out_of_range", ["checkpoints", "data/set12"], "| 80 | UNet | 2 |"),
+        ("particle", [], "3 images in"),
     ],
 )
 def test_the_experiments_run_small(
@@ -208,5 +209,5 @@ def test_the_experiments_run_small(
 ) -> None:
     command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), "--quick"]
     command += [str(published(folder)) for folder in folders]
-    command += ["--output", str(tmp_path / "small.csv")]
+    command += ["--output", str(tmp_path / ("small.png" if name == "particle" else "small.csv"))]
     assert words in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -33,6 +33,7 @@ WAYS = (
     *(("pretrained", "unet"), (OURS, "unet")),
     *(("bm3d-anscombe", ""), ("topaz", "")),
     *(("noise-resampling", "unet-tem"), ("all-parameters", "unet-tem")),
+    *(("pretrained", "blind-spot-tem"), (OURS, "blind-spot-tem")),
     *(("zero-shot-noise2noise:500", ""), ("blind-spot-alone:100", ""), ("self2self:500", "")),
 )
 """Methods, and their networks."""
@@ -204,7 +205,7 @@ def checks(rows: Sequence[Row]) -> list[Check]:
     found = []
     for level in LEVELS:
         of_level = [(way, some) for way in WAYS if (some := _some(rows, level, *way))]
-        for network in ("unet-tem", "unet"):
+        for network in ("unet-tem", "unet", "blind-spot-tem"):
             before, after = (_some(rows, level, each, network) for each in ("pretrained", OURS))
             if before and after:
                 found += _better(f"{level} dB, {network}", before, after)
@@ -280,11 +281,11 @@ EXPERIMENT = Experiment(
     differs=(
         "The micrographs are simulated, so that the truth is known, and their noise is shot noise. "
         "A column counts as found within 0.6 Å of where the clean micrograph shows it. Methods "
-        "with `unet` have a network that was trained on natural images, those with `unet-tem` one "
-        "that was trained on other simulated micrographs; `topaz` was trained on those of "
-        "proteins in ice, and the others see the noisy image alone. `pretrained` sees every pixel; "
-        "`gaintuning` is this package as it comes, which sees means of bins where that is better. "
-        "Fewer steps than published stand behind a "
+        "with `unet` have a network that was trained on natural images, those with `unet-tem` and "
+        "`blind-spot-tem` one that was trained on other simulated micrographs; `topaz` was trained "
+        "on those of proteins in ice, and the others see the noisy image alone. `pretrained` sees "
+        "every pixel; `gaintuning` is this package as it comes, which sees means of bins where "
+        "that is better. Fewer steps than published stand behind a "
         "colon."
     ),
     cases=cases,
