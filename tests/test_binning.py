@@ -8,10 +8,14 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
 from gaintuning import denoise, zoo
+from gaintuning.adaptation import Adaptation
 from gaintuning.adapted import Adapted, Learned
 from gaintuning.binning import Binned, binned, over_bins, unbinned
+from gaintuning.in_range import bring_into_range
+from gaintuning.judging import Risk
 from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.scaling import IntensityRange
 from gaintuning.tiles import find_reach, run_in_tiles
 from gaintuning.tuning import Schedule
 
@@ -111,3 +115,23 @@ def test_a_large_image_in_bins_goes_through_in_tiles(factor: int) -> None:
     with torch.inference_mode():
         whole = network(image)
     torch.testing.assert_close(run_in_tiles(network, image), whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("side", "certainties", "bins"), [(520, [2, 3], True), (520, [2, 2], False), (256, [2], False)]
+)
+def test_a_large_image_is_asked_again_where_bins_are_likely_but_not_surely_better(
+    monkeypatch: pytest.MonkeyPatch, side: int, certainties: list[int], bins: bool
+) -> None:
+    left = list(certainties)
+
+    def compared(*_: object) -> Risk:
+        return Risk(1.0 + 0.1 * left.pop(0), 1.0, 0.1)
+
+    monkeypatch.setattr("gaintuning.in_range.compare", compared)
+    noisy = Gaussian(0.1).sample(torch.zeros(1, 1, side, side), Generator().manual_seed(0))
+    unit = IntensityRange(0.0, 1.0)
+    known = Adaptation(unit, unit, Gaussian(0.1))
+    (_, first), *_ = bring_into_range(zoo.load("unet")[0], noisy, known)
+    assert (first.bins > 1) == bins
+    assert not left
