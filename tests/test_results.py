@@ -52,11 +52,12 @@ def scores(network: str, sigma: int, objective: str, name: str = "set12") -> np.
 def test_the_tables_in_the_documentation_are_those_of_the_raw_results(
     experiment: Callable[[str], ModuleType],
 ) -> None:
-    names = ("set12", "networks", "piecewise", "noise_levels", "out_of_range")
-    set12, networks, piecewise, noise_levels, out_of_range = map(experiment, names)
+    names = ("set12", "networks", "piecewise", "noise_levels", "out_of_range", "frames")
+    set12, networks, piecewise, noise_levels, out_of_range, frames = map(experiment, names)
     assert out_of_range.table(rows("out-of-range")) in page("noise")
     assert noise_levels.table(rows("noise")) in page("noise")
     assert set12.table(rows(), set12.RUNS) in page("results")
+    assert frames.table(rows("frames")) in page("micrographs")
     assert networks.cards() in page("networks")
     assert networks.table(rows("networks")) in page("networks")
     assert set12.table(rows("piecewise"), piecewise.RUNS) in page("networks")
