@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def measure(network: str, side: int) -> dict[str, float]:
-    from gaintuning import Gaussian, denoise, denoising, tuning
+    from gaintuning import Gaussian, attempts, denoise
 
     rng = np.random.default_rng(0)
     wave = np.sin(np.arange(side) / 9)
@@ -54,8 +54,8 @@ def measure(network: str, side: int) -> dict[str, float]:
     small = noisy[:64, :64]
     denoise(small, network=network, noise=Gaussian(25))  # what is loaded and compiled once
     took: dict[str, list[float]] = {"run": [], "tune": []}
-    for module, name in ((denoising, "run"), (tuning, "tune")):
-        setattr(module, name, timed(getattr(module, name), took[name]))
+    for name, seconds_of_name in took.items():
+        setattr(attempts, name, timed(getattr(attempts, name), seconds_of_name))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = perf_counter()
     result = denoise(noisy, network=network, noise=Gaussian(25))
