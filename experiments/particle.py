@@ -2,8 +2,8 @@
 
 python experiments/particle.py [--seed 18] [--psnr 3] [--output FILE.png] [--quick]
 
-The columns of the picture: the whole micrograph, a part with the surface of the particle, and one
-with the support; the rows: clean, noisy, and denoised by each method that is installed.
+The rows of the picture: the whole micrograph, a part with the surface of the particle, and one with
+the support; the columns: clean, noisy, and denoised by each method that is installed.
 """
 
 import argparse
@@ -26,7 +26,7 @@ WAYS = {
     "GainTuning": ("gaintuning", "unet-tem"),
 }
 NEAR = 5.0
-"""Half the side of a part, in distances between neighbouring columns of platinum, 2.3 Å."""
+"""The side of a part, in distances between neighbouring columns of platinum, 2.3 Å."""
 
 
 def main() -> None:

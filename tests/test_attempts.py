@@ -1,4 +1,4 @@
-"""Of several attempts of an image, tuned, the one is taken that is surely better."""
+"""Of several attempts at an image, tuned, the one is taken that is surely better."""
 
 from dataclasses import replace
 

@@ -21,7 +21,7 @@ from gaintuning.adapting import (
 from gaintuning.binning import binned, over_bins
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.gains import channel_gains
-from gaintuning.judging import Losses, compare, pixel_losses
+from gaintuning.judging import MOST_DRAWS, Losses, compare, pixel_losses
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.progress import stage_of
 from gaintuning.tiles import run
@@ -29,9 +29,6 @@ from gaintuning.trust import risk_of
 from gaintuning.tuning import Schedule, fuse_for, tune
 
 Output: TypeAlias = NDArray[np.float64]
-
-DRAWS = 4
-"""Of the probes by which attempts are compared."""
 
 SURE = 2.0
 """By so many of its standard errors a second attempt must be better."""
@@ -65,7 +62,7 @@ class Attempt:
         adaptation = self.adaptation
         few = self.unit[some].to(next(self.network.parameters()).device)
         risk = risk_of(adaptation.noise_seen)
-        found = pixel_losses(self.network, few, risk, seed=0, draws=DRAWS)
+        found = pixel_losses(self.network, few, risk, seed=0, draws=MOST_DRAWS)
         square = adaptation.network_sees.width**2
         return [square * losses + self.optimism for losses in found]
 
@@ -74,8 +71,7 @@ def best_attempt(attempts: Sequence[Attempt], some: Tensor) -> Attempt:
     """The first, unless another is surely better on some of the planes."""
     best, *others = attempts
     for other in others:
-        fall = compare(best.losses(some), other.losses(some))
-        if fall.before - fall.after > SURE * fall.standard_error:
+        if compare(best.losses(some), other.losses(some)).certainty > SURE:
             best = other
     return best
 

@@ -156,7 +156,7 @@ def denoise(
                 tuned_attempt(
                     ready,
                     way,
-                    seen_as(way.network_sees),
+                    unit if way.contrast == 1 else seen_as(way.network_sees),
                     some,
                     objective,
                     orientations=orientations,

@@ -13,7 +13,6 @@ from gaintuning.gains import channel_gains
 from gaintuning.judging import (
     MOST_DRAWS,
     Losses,
-    Risk,
     compare,
     draws_of_judge,
     mean_loss,
@@ -88,19 +87,14 @@ def bring_into_range(
     at_first, tried = losses(fine, draws), [losses(each, draws) for each in coarse]
     best = min(range(len(tried)), key=lambda index: mean_loss(tried[index]))
     fall = compare(at_first, tried[best])
-    if draws < MOST_DRAWS and LIKELY < _certainty(fall) <= SURE:
+    if draws < MOST_DRAWS and LIKELY < fall.certainty <= SURE:
         fall = compare(losses(fine, MOST_DRAWS), losses(coarse[best], MOST_DRAWS))
     # Whether bins are needed at all must be sure; which ones are best need not be.
-    if _certainty(fall) <= SURE:
+    if fall.certainty <= SURE:
         return [as_it_is]
     # Tuning may bring more for fine pixels than bins do.
     may_be_better = adaptation.has_an_error_estimate and fall.before < CLOSE * fall.after
     return [coarser[best], as_it_is] if may_be_better else [coarser[best]]
-
-
-def _certainty(fall: Risk) -> float:
-    """In standard errors; below 0 for a rise."""
-    return (fall.before - fall.after) / fall.standard_error if fall.standard_error else 0.0
 
 
 def bring_noise_into_range(

@@ -1,7 +1,7 @@
 """Whether tuning helped: the objective before and after, pixel by pixel."""
 
 from dataclasses import astuple, dataclass
-from math import hypot, inf
+from math import copysign, hypot, inf
 from typing import TypeAlias
 
 import torch
@@ -39,6 +39,14 @@ class Risk:
     before: float
     after: float
     standard_error: float
+
+    @property
+    def certainty(self) -> float:
+        """By how many of its standard errors the risk fell; below 0 if it rose."""
+        fall = self.before - self.after
+        if self.standard_error > 0:
+            return fall / self.standard_error
+        return copysign(inf, fall) if fall else 0.0
 
     def scaled(self, factor: float) -> "Risk":
         """In other squared units."""

@@ -43,7 +43,9 @@ def checks(rows: Sequence[Row]) -> list[Check]:
     for peak in PEAKS:
         level = [group for group in groups(rows) if group.noise == noise(peak)]
         change = {group.method: each for group in level if (each := group.of(rows))}
-        for method in [name for name in ("pure", "gaintuning") if name in change]:
+        for method in ("pure", "gaintuning"):
+            if method not in change:
+                continue
             found.append(
                 Check(
                     f"peak {peak}: tuning ({method}) restores images with Poisson noise",
