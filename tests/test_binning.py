@@ -69,10 +69,17 @@ def test_a_network_commutes_with_a_shift_by_bins() -> None:
 
 
 def test_a_fine_image_of_few_counts_is_seen_in_bins_and_is_better_for_it() -> None:
-    clean, noise = waves(256, period=48), Poisson(0.4)
+    clean, noise = waves(256, period=32), Poisson(0.4)
     noisy = noise.sample(clean, Generator().manual_seed(0))
     before = noisy.clone()
-    result = denoise(noisy, noise=noise, intensity_range=(0, 1), schedule=SHORT, orientations=False)
+    result = denoise(
+        noisy,
+        network=zoo.DEFAULT,
+        noise=noise,
+        intensity_range=(0, 1),
+        schedule=SHORT,
+        orientations=False,
+    )
     (found,) = result.adaptations
     assert found.bins == 4  # 8 would leave too few of them
     assert any("means of bins of 4 x 4" in remark for remark in found.remarks)
@@ -88,10 +95,17 @@ def test_a_fine_image_of_few_counts_is_seen_in_bins_and_is_better_for_it() -> No
 
 
 def test_what_was_learned_in_bins_denoises_other_frames_like_the_first() -> None:
-    clean, noise = waves(256, period=48), Poisson(0.4)
+    clean, noise = waves(256, period=32), Poisson(0.4)
     noisy = noise.sample(clean, Generator().manual_seed(0)).numpy()
-    result = denoise(noisy, noise=noise, intensity_range=(0, 1), schedule=SHORT, orientations=False)
-    adapted = Adapted(zoo.load(zoo.DEFAULT)[0], [Learned.of(result.adaptations[0])])
+    result = denoise(
+        noisy,
+        network=zoo.DEFAULT,
+        noise=noise,
+        intensity_range=(0, 1),
+        schedule=SHORT,
+        orientations=False,
+    )
+    adapted = Adapted(zoo.load(result.network)[0], [Learned.of(result.adaptations[0])])
     np.testing.assert_allclose(adapted(noisy, "YX"), result.image, atol=1e-4)
 
 

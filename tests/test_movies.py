@@ -92,7 +92,7 @@ def test_each_frame_is_denoised_by_what_was_learned_of_all(tmp_path: Path, name:
     learned = denoise(
         parts.pixels, axes="TYX", noise=Poisson(1.0), orientations=False, schedule=BRIEFLY
     )
-    adapted = Adapted(zoo.load(zoo.DEFAULT)[0], list(map(Learned.of, learned.adaptations)))
+    adapted = Adapted(zoo.load(learned.network)[0], list(map(Learned.of, learned.adaptations)))
     for frame, expected in zip(written.pixels, noisy.pixels, strict=True):
         np.testing.assert_array_equal(frame, adapted(expected, "YX"))
     assert written.pixels.dtype == np.uint16
@@ -233,7 +233,7 @@ def test_channels_and_colors_of_a_movie_are_denoised_like_those_of_an_image() ->
             schedule=BRIEFLY,
             orientations=False,
         )
-        adapted = Adapted(zoo.load(zoo.DEFAULT)[0], list(map(Learned.of, result.adaptations)))
+        adapted = Adapted(zoo.load(result.network)[0], list(map(Learned.of, result.adaptations)))
         np.testing.assert_allclose(adapted(frame, axes), result.image, atol=1e-5)
 
 

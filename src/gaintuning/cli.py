@@ -36,7 +36,7 @@ def denoise(
             "--output", "-o", help="The denoised file, or a folder: a name without a suffix."
         ),
     ],
-    network: Network = "unet-bias-free",
+    network: Network = "auto",
     noise: Annotated[
         str,
         typer.Option(
@@ -139,7 +139,7 @@ def demo(
     sigma: Annotated[
         float, typer.Option(help="Level of the noise to add, for intensities from 0 to 255.")
     ] = 50.0,
-    network: Network = "unet-bias-free",
+    network: Network = "auto",
     seed: Seed = 0,
     device: Device = "auto",
     force: Force = False,

@@ -10,7 +10,10 @@ OUT_OF_MEMORY = "there is too little memory for an image of this size; denoise i
 
 Network = Annotated[
     str,
-    typer.Option(help="A name that 'gaintuning networks' lists, or a .safetensors or .pt file."),
+    typer.Option(
+        help="auto (the one on board that suits the image), a name that 'gaintuning networks' "
+        "lists, or a .safetensors or .pt file."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1 ...")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]

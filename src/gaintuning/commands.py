@@ -78,7 +78,8 @@ def denoise_files(
         raise ValueError("--each-frame tunes to each frame, and --no-tune does not; leave one out")
     jobs = plan(images, output, report)
     noise = parse_noise(request.noise)
-    zoo.load(request.network)
+    for name in zoo.candidates(request.network):
+        zoo.load(name)
     make_folders(jobs, output, report)
     records: list[dict[str, Any]] = []
     failures: list[str] = []
@@ -166,7 +167,7 @@ def _denoise_file(job: Job, request: Request, noise: Noise | None, force: bool, 
     result = _denoised(job, request, noise, image, force, bar(name), title=name)
     pixels, notes = _to_be_written(job.target, image.pixels.dtype, result.image)
     write_image(job.target, replace(image, pixels=pixels), overwrite=force)
-    lines = [_head(job, result.network, result.seconds), *_findings(result), *notes]
+    lines = [_head(job, result.network, result.seconds), *_findings(request, result), *notes]
     return "\n".join(lines), _record(job, result) | {"dtype": str(pixels.dtype)}
 
 
@@ -200,13 +201,13 @@ def _denoise_movie(
         )
         _, notes = _to_be_written(job.target, movie.pixels.dtype.newbyteorder("="), result.image)
         record = _record(job, result) | {"shape": list(movie.pixels.shape)}
-        told = [[*_findings(result), *notes], record]
+        told = [[*_findings(request, result), *notes], record]
         work.begin(list(map(Learned.of, result.adaptations)), told, result.image.dtype)
         begun = work.found()
         assert begun is not None
     learned, (findings, record) = begun
     first = work.done
-    network = zoo.load(request.network)[0].to(find_device(request.device))
+    network = zoo.load(record["network"])[0].to(find_device(request.device))
     dtype = np.dtype(record["dtype"])
     adapted = (
         Following(network, learned, objective=request.objective, seed=request.seed, first=first)
@@ -217,7 +218,7 @@ def _denoise_movie(
     seconds = perf_counter() - start
     if first:
         findings.append(f"  note: gone on with from frame {first} on, where it had been stopped")
-    lines = [_head(job, request.network, seconds), *findings]
+    lines = [_head(job, record["network"], seconds), *findings]
     return "\n".join(lines), record | {"seconds": round(seconds, 3)}
 
 
@@ -265,8 +266,13 @@ def _head(job: Job, network: str, seconds: float) -> str:
     return f"{job.source} -> {job.target} in {seconds:.1f} s by {network}"
 
 
-def _findings(result: Denoised[Array]) -> list[str]:
+def _findings(request: Request, result: Denoised[Array]) -> list[str]:
     lines = []
+    if request.network == zoo.AUTO and result.network != zoo.DEFAULT:
+        lines.append(
+            f"  note: {result.network} suits the image better than {zoo.DEFAULT}, by the error "
+            "that is estimated of both"
+        )
     for channel, found in enumerate(result.adaptations):
         if len(result.adaptations) > 1:
             lines.append(f"  channel {channel}")

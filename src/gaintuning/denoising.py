@@ -24,6 +24,7 @@ from gaintuning.planes import join_planes, split_planes
 from gaintuning.progress import stage_of
 from gaintuning.randomness import generator
 from gaintuning.scaling import IntensityRange, spread
+from gaintuning.suited import ways_if_better
 from gaintuning.tuning import Schedule
 from gaintuning.validate import (
     check_blind,
@@ -70,7 +71,7 @@ def denoise(
     image: PixelsT,
     *,
     axes: str | None = None,
-    network: str | Path | nn.Module = zoo.DEFAULT,
+    network: str | Path | nn.Module = zoo.AUTO,
     noise: Noise | Literal["auto"] = "auto",
     intensity_range: tuple[float, float] | None = None,
     objective: ObjectiveName = "auto",
@@ -92,7 +93,9 @@ def denoise(
     axes : a letter per axis: T time, Z depth, C channel, Y, X, S samples (red, green, blue). By
         default YX; YXS where the last axis of three is 3 or 4 long and the first is longer; else
         ZYX; TZYX.
-    network : a name on board, a file, or any denoising module for intensities in [0, 1].
+    network : a name on board, a file, or any denoising module for intensities in [0, 1]; "auto"
+        takes, of the networks for natural images and for micrographs, the one that suits the
+        (first channel of the) image, and without tuning the first.
     noise : `Gaussian`, `Poisson` or `PoissonGaussian`, in the units of the image; "auto" finds
         model and level in the image.
     intensity_range : the intensities to map to 0 and 1; see `find_range` for the default.
@@ -128,7 +131,7 @@ def denoise(
     if tune:
         check_large_enough_to_tune(*channels.shape[-2:])
     where = find_device(device)
-    pretrained, name = _load(network, where)
+    (name, pretrained), *others = _load(network, where)
     together = image_channels(pretrained, channels.shape[2])
     number = next(pretrained.parameters()).dtype
     schedule = schedule or Schedule()
@@ -151,7 +154,11 @@ def denoise(
         unit = seen_as(adaptation.network_sees)
         if tune:
             some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
-            ways = bring_into_range(pretrained, unit[some].to(where), adaptation)
+            few = unit[some].to(where)
+            ways = bring_into_range(pretrained, few, adaptation)
+            for other, another in others if index == 0 else ():
+                if better := ways_if_better(another, few, adaptation, ways[0]):
+                    name, pretrained, ways = other, another, better
             attempts = [
                 tuned_attempt(
                     ready,
@@ -202,12 +209,13 @@ def _like(image: PixelsT, result: Array) -> PixelsT:
     return result
 
 
-def _load(network: str | Path | nn.Module, device: torch.device) -> tuple[nn.Module, str]:
+def _load(network: str | Path | nn.Module, device: torch.device) -> list[tuple[str, nn.Module]]:
+    """Networks to choose from, by their names."""
     if isinstance(network, nn.Module):
-        module, name = network, type(network).__name__
+        found = [(type(network).__name__, network)]
     else:
-        module, name = zoo.load(network)[0], str(network)
-    return lay_out_network(frozen_copy(module).to(device)), name
+        found = [(str(name), zoo.load(name)[0]) for name in zoo.candidates(network)]
+    return [(name, lay_out_network(frozen_copy(module).to(device))) for name, module in found]
 
 
 def in_unit(planes: Array, scale: IntensityRange, channels: int, number: torch.dtype) -> Images:

@@ -1,10 +1,11 @@
 """What a network sees, made like what it knows: coarser pixels, less contrast, stabilized noise."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
 
-from gaintuning._types import Denoiser, Images
+from gaintuning._types import Denoiser, Images, Objective
 from gaintuning.adaptation import Adaptation
 from gaintuning.binning import binned, over_bins
 from gaintuning.choosing import error_to_compare_by, estimated_error
@@ -13,6 +14,7 @@ from gaintuning.gains import channel_gains
 from gaintuning.judging import (
     MOST_DRAWS,
     Losses,
+    Risk,
     compare,
     draws_of_judge,
     mean_loss,
@@ -63,15 +65,7 @@ def bring_into_range(
         return [as_it_is]
     # In an empty part of the image bins cost nothing, and tell nothing.
     crops = detailed_crops(few, side, CROPS).split(1)
-    draws, center = draws_of_judge(crops[0]), float(few.mean())
-
-    def of_fine_pixels(ready: nn.Module, found: Adaptation) -> Denoiser:
-        fast = fuse_for(channel_gains(ready), binned(few[:1], found.bins))
-        return with_contrast(over_bins(fast, found.bins), found.contrast, center)
-
-    def losses(denoiser: Denoiser, draws: int) -> Losses:
-        each = (pixel_losses(denoiser, crop, risk, seed=0, draws=draws) for crop in crops)
-        return [loss for of_crop in each for loss in of_crop]
+    draws = draws_of_judge(crops[0])
 
     # The noise of means is weaker: what needs no less contrast will not need it then.
     too_strong = as_it_is[1].contrast < 1
@@ -81,20 +75,43 @@ def bring_into_range(
         )
         for factor in factors
     ]
-    fine, *coarse = (of_fine_pixels(*each) for each in (as_it_is, *coarser))
+    fine, *coarse = (of_fine_pixels(*each, few) for each in (as_it_is, *coarser))
     # The intensities on which shot noise depends, well enough from either.
     risk = error_to_compare_by(adaptation.noise_seen, first=coarse[0])
-    at_first, tried = losses(fine, draws), [losses(each, draws) for each in coarse]
+    at_first, *tried = (losses_of_crops(each, crops, risk, draws) for each in (fine, *coarse))
     best = min(range(len(tried)), key=lambda index: mean_loss(tried[index]))
     fall = compare(at_first, tried[best])
     if draws < MOST_DRAWS and LIKELY < fall.certainty <= SURE:
-        fall = compare(losses(fine, MOST_DRAWS), losses(coarse[best], MOST_DRAWS))
+        fall = fall_on_crops(fine, coarse[best], crops, risk, MOST_DRAWS)
     # Whether bins are needed at all must be sure; which ones are best need not be.
     if fall.certainty <= SURE:
         return [as_it_is]
     # Tuning may bring more for fine pixels than bins do.
     may_be_better = adaptation.has_an_error_estimate and fall.before < CLOSE * fall.after
     return [coarser[best], as_it_is] if may_be_better else [coarser[best]]
+
+
+def of_fine_pixels(ready: nn.Module, found: Adaptation, few: Images) -> Denoiser:
+    """What `bring_into_range` found, for planes as they were handed to it."""
+    fast = fuse_for(channel_gains(ready), binned(few[:1], found.bins))
+    return with_contrast(over_bins(fast, found.bins), found.contrast, float(few.mean()))
+
+
+def fall_on_crops(
+    before: Denoiser, after: Denoiser, crops: Sequence[Images], risk: Objective, draws: int
+) -> Risk:
+    """Of the estimated error, from one denoiser to another."""
+    return compare(
+        losses_of_crops(before, crops, risk, draws), losses_of_crops(after, crops, risk, draws)
+    )
+
+
+def losses_of_crops(
+    denoiser: Denoiser, crops: Sequence[Images], risk: Objective, draws: int
+) -> Losses:
+    """Whose mean is the estimated error of the crops; the same draws for every denoiser."""
+    each = (pixel_losses(denoiser, crop, risk, seed=0, draws=draws) for crop in crops)
+    return [losses for of_crop in each for losses in of_crop]
 
 
 def bring_noise_into_range(

@@ -48,6 +48,18 @@ def random_crops(
     return torch.stack(crops)
 
 
+def middle(images: Images, size: int) -> Images:
+    """The square in the middle, or what there is of it.
+
+    Examples
+    --------
+    >>> middle(torch.zeros(1, 1, 10, 4), 6).shape
+    torch.Size([1, 1, 6, 4])
+    """
+    top, left = (max(0, (length - size) // 2) for length in images.shape[-2:])
+    return images[..., top : top + size, left : left + size]
+
+
 def detailed_crops(images: Images, size: int, count: int) -> Float[Tensor, "crops c side side"]:
     """Of crops that cover the images, those at most in which there is most to see.
 

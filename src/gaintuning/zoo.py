@@ -9,6 +9,9 @@ from gaintuning import published
 from gaintuning.networks.checkpoint import Card, load_network
 
 DEFAULT = "unet-bias-free"
+AUTO = "auto"
+SUITED = (DEFAULT, "unet-tem")
+"""Those of which `auto` takes the one that suits the image."""
 
 
 def names() -> list[str]:
@@ -25,6 +28,17 @@ def names() -> list[str]:
     return sorted(
         Path(entry.name).stem for entry in weights.iterdir() if entry.name.endswith(".safetensors")
     )
+
+
+def candidates(name: str | Path) -> tuple[str | Path, ...]:
+    """The names of the networks to choose from; the first is taken if no other is better.
+
+    Examples
+    --------
+    >>> candidates("auto"), candidates("dncnn")
+    (('unet-bias-free', 'unet-tem'), ('dncnn',))
+    """
+    return SUITED if name == AUTO else (name,)
 
 
 def load(name: str | Path) -> tuple[nn.Module, Card]:

@@ -16,6 +16,7 @@ from gaintuning.evaluation import clean_image, psnr_in_range
 from gaintuning.experiments.changes import histogram, panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.noise import Gaussian
+from gaintuning.patches import middle
 from gaintuning.tables import Kind, Row, markdown
 
 SETS = ("set12", "bsd68", "urban100")
@@ -120,11 +121,6 @@ def measure(case: Case, folder: Path) -> Outcome:
         (risk.before - risk.after) / abs(risk.before),
         risk.standard_error / abs(risk.before),
     )
-
-
-def middle(clean: Tensor, side: int) -> Tensor:
-    top, left = (max(0, (length - side) // 2) for length in clean.shape[-2:])
-    return clean[..., top : top + side, left : left + side]
 
 
 def with_all_gains(result: Denoised[Tensor], network: str, noisy: Tensor) -> Tensor:
