@@ -178,7 +178,12 @@ def evaluate(
     ] = None,
     networks: Annotated[
         list[str] | None,
-        typer.Option("--network", help="A pre-trained network, as often as there are some."),
+        typer.Option(
+            "--network",
+            help="A pre-trained network, as often as there are some; by default auto: the one on "
+            "board that suits the image, or the one for natural images where a method has no "
+            "choice.",
+        ),
     ] = None,
     noises: Annotated[
         list[str] | None,
@@ -209,7 +214,7 @@ def evaluate(
             images,
             output,
             methods=methods or ["pretrained", "gaintuning"],
-            networks=networks or [zoo.DEFAULT],
+            networks=networks or [zoo.AUTO],
             noises=noises or ["gaussian:25"],
             seed=seed,
             noisy=noisy,

@@ -38,7 +38,8 @@ def compare(
     for method in methods:
         parse_method(method)
     for network in networks:
-        zoo.load(network)
+        for name in zoo.candidates(network):
+            zoo.load(name)
     for noise in noises:
         if parse_noise(noise) is None:
             raise ValueError("a comparison needs the noise; state it, as in --noise gaussian:25")

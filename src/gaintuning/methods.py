@@ -45,14 +45,15 @@ class Task:
     ----------
     noisy : (1, 1, h, w), with intensities in about [0, 1].
     noise : in the same units.
-    network : name or file of the pre-trained network, for methods that have one.
+    network : name or file of the pre-trained network, for methods that have one; "auto" is for
+        those that choose, and for others the first that they would choose from.
     steps : of methods that take a number of them; None for their own.
     seed : of all that is random.
     """
 
     noisy: Images
     noise: Noise
-    network: str = zoo.DEFAULT
+    network: str = zoo.AUTO
     steps: int | None = None
     seed: int = 0
 
@@ -66,7 +67,8 @@ class Task:
         return float(self.noise.variance(self.noisy).mean() ** 0.5)
 
     def load(self) -> nn.Module:
-        return lay_out_network(zoo.load(self.network)[0])
+        first, *_ = zoo.candidates(self.network)
+        return lay_out_network(zoo.load(first)[0])
 
 
 Method: TypeAlias = Callable[[Task], Images]
