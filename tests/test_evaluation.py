@@ -145,6 +145,7 @@ def test_the_command_prints_a_table_and_goes_on(images: list[Path], tmp_path: Pa
     code, output, _ = run(*arguments)
     assert code == 0
     assert "| gaussian:25 | wavelets |  | 2 |" in output
+    assert run(*arguments, "--quiet") == (0, "", "")
     code, output, _ = run(*arguments, "--method", "noisy", "--json")
     assert code == 0
     rows = json.loads(output)

@@ -55,7 +55,10 @@ def compare(
             if row["error"]:
                 failures.append(f"{row['method']} on {row['image']}: {row['error']}")
     rows = read_table(output, KIND)
-    print(json.dumps(rows, indent=2) if as_json else summary(rows))
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    elif not quiet:
+        print(summary(rows))
     if failures:
         more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
         raise ValueError(
