@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gaintuning import tuning
+from gaintuning import tuning, zoo
 from gaintuning.adaptation import Adaptation
 from gaintuning.adapting import find_noise, withdrawn_if_too_much
-from gaintuning.choosing import choose_objective
+from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.denoising import denoise
 from gaintuning.judging import Risk, pixel_losses
 from gaintuning.networks import BlindSpotNet, UNet
@@ -370,6 +370,37 @@ def test_the_mean_of_orientations_is_taken_where_none_is_better_than_the_others(
         assert errors[1] <= errors[0] * 1.001
         told = [result.adaptations[0].error.mean_square for result in (once, turned)]
         assert told[1] <= told[0]
+
+
+def test_weak_noise_is_not_drowned_in_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, columns = np.mgrid[:64, :64]
+    clean = 120 + 60 * np.sin(rows / 12) * np.cos(columns / 17)
+    noisy = np.random.default_rng(2).normal(clean, 0.1)
+    errors = []
+    for fast in (False, True):
+        monkeypatch.setattr(tuning, "has_bfloat16_units", lambda _, fast=fast: fast)
+        result = denoise(
+            noisy,
+            network=zoo.DEFAULT,
+            noise=Gaussian(0.1),
+            intensity_range=(0, 255),
+            schedule=SHORT,
+        )
+        errors.append(float(np.square(result.image - clean).mean()))
+        (found,) = result.adaptations
+        assert found.orientations == 8
+        assert abs(found.error.mean_square - errors[-1]) < 4 * found.error.standard_error
+    assert errors[1] == pytest.approx(errors[0], rel=0.05)
+
+
+@pytest.mark.parametrize("objective", ["blind-spot", "neighbor2neighbor", "noise-resampling"])
+def test_a_blind_network_is_judged_by_what_it_does_not_see(objective: ObjectiveName) -> None:
+    mine = network(BlindSpotNet)
+    _, _, judge = choose_objective(objective, mine, Gaussian(SIGMA), blind=True)
+    assert isinstance(judge, BlindSpotByArchitecture)
+    options = {"network": mine, "noise": Gaussian(SIGMA), "schedule": SHORT}
+    result = denoise(noisy_image(40, 40), objective=objective, **options)
+    assert np.isfinite(result.image).all()
 
 
 def test_tuning_that_takes_details_away_is_withdrawn() -> None:

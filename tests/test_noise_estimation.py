@@ -149,6 +149,58 @@ def test_intensities_that_are_cut_off_are_told_of_and_left_out(denoiser: nn.Modu
     assert "cut off" in found.remarks[0]
 
 
+@pytest.mark.parametrize("level", [0.0, 120.3])
+@pytest.mark.parametrize("width", [96, 200])
+def test_a_blank_part_tells_nothing_of_the_noise(
+    denoiser: nn.Module, level: float, width: int
+) -> None:
+    noisy = with_noise(scene() - 100, Gaussian(20.0))
+    masked = noisy.copy()
+    masked[:, :width] = level
+    masked[:9] = level
+    frames = np.stack([noisy, np.full_like(noisy, level), noisy[::-1]])
+    for planes in (masked[None], frames):
+        found = estimate_noise(planes, denoiser)
+        assert isinstance(found.noise, Gaussian)
+        assert found.noise.sigma == pytest.approx(20, rel=0.08)
+        assert found.clipped == 0
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.3, 0.45])
+def test_rare_counts_cut_nothing_off(denoiser: nn.Module, rate: float) -> None:
+    rows, columns = np.mgrid[:256, :256]
+    mean = rate * (1 + 0.8 * np.sin(rows / 40) * np.cos(columns / 50))
+    found = estimate_noise(with_noise(mean, Poisson(1.0))[None], denoiser)
+    assert isinstance(found.noise, Poisson)
+    assert found.clipped == 0
+    assert not found.remarks
+
+
+@pytest.mark.parametrize("noise", [Gaussian(20.0), Poisson(4.0)], ids=str)
+def test_the_model_is_the_same_in_any_unit(denoiser: nn.Module, noise: Gaussian | Poisson) -> None:
+    rng = np.random.default_rng(0)
+    noisy = with_noise(scene(), noise) + rng.uniform(-0.01, 0.01, (256, 320))
+    expected = estimate_noise(noisy[None], denoiser)
+    for unit in (1e-15, 1e-9, 1e9, 1e15):
+        found = estimate_noise(unit * noisy[None], denoiser)
+        assert type(found.noise) is type(expected.noise)
+        assert found.noise.sigma / unit == pytest.approx(expected.noise.sigma, rel=1e-3)
+        assert found.standard_error == pytest.approx(expected.standard_error, rel=0.01)
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 2000), (16, 15, 100)])
+def test_a_strip_has_an_estimate(denoiser: nn.Module, shape: tuple[int, ...]) -> None:
+    noisy = np.random.default_rng(0).normal(100, 20, shape)
+    assert estimate_noise(noisy, denoiser).noise.sigma == pytest.approx(20, rel=0.1)
+
+
+@pytest.mark.parametrize("side", [7, 8, 15])
+def test_too_few_pixels_are_told_of(denoiser: nn.Module, side: int) -> None:
+    noisy = np.random.default_rng(0).normal(100, 20, (1, side, side))
+    with pytest.raises(ValueError, match="too few to estimate the noise"):
+        estimate_noise(noisy, denoiser)
+
+
 def test_no_counts_cut_nothing_off(denoiser: nn.Module) -> None:
     counts = with_noise(scene() / 50, Poisson(1.0))
     found = estimate_noise(counts[None], denoiser)

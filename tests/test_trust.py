@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.noise_estimation import NoiseEstimate
 from gaintuning.trust import ErrorEstimate, estimate_error, residual_of, risk_of
 
 
@@ -38,10 +39,24 @@ def test_the_estimate_and_its_standard_error_are_honest(noise: Noise) -> None:
 def test_a_level_that_is_not_sure_makes_the_error_less_sure() -> None:
     noisy = Gaussian(0.15).sample(clean_image(), Generator().manual_seed(0))
     given = estimate_error(blur, noisy, Gaussian(0.15))
-    estimated = estimate_error(blur, noisy, Gaussian(0.15), level_error=0.05)
+    estimated = estimate_error(blur, noisy, Gaussian(0.15), variance_error=0.1)
     assert estimated.mean_square == given.mean_square
     added = estimated.standard_error**2 - given.standard_error**2
-    assert added**0.5 == pytest.approx(2 * 0.05 * 0.15**2)
+    assert added**0.5 == pytest.approx(0.1 * 0.15**2)
+
+
+@pytest.mark.parametrize("noise", [Gaussian(0.15), Poisson(0.05)], ids=str)
+def test_the_error_moves_with_the_level_by_what_is_told(noise: Gaussian | Poisson) -> None:
+    noisy = noise.sample(clean_image(128), Generator().manual_seed(0))
+    off = 1.1
+    wrong = (
+        Gaussian(off * noise.sigma) if isinstance(noise, Gaussian) else Poisson(off * noise.gain)
+    )
+    estimates = [
+        estimate_error(torch.zeros_like, noisy, each).mean_square for each in (noise, wrong)
+    ]
+    told = NoiseEstimate(noise, off - 1).variance_error * float(noise.variance(noisy).mean())
+    assert abs(estimates[1] - estimates[0]) == pytest.approx(told, rel=0.3)
 
 
 def test_psnr_and_its_error_follow_from_the_mean_square() -> None:

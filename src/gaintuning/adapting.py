@@ -66,7 +66,7 @@ def error_of_judge(adaptation: Adaptation) -> Objective | None:
     estimate = adaptation.estimate
     if estimate is None or not adaptation.has_a_risk:
         return None
-    return LevelError(adaptation.noise_in_bins, part=2 * estimate.standard_error)
+    return LevelError(adaptation.noise_in_bins, part=estimate.variance_error)
 
 
 def learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation:
@@ -96,7 +96,7 @@ def with_errors(
     """With the estimated errors of both results, in the squared units of the image."""
     square = adaptation.network_sees.width**2
     noise = adaptation.noise_seen
-    unsure = adaptation.estimate.standard_error if adaptation.estimate else 0.0
+    unsure = adaptation.estimate.variance_error if adaptation.estimate else 0.0
     before = estimate_error(pretrained, few, noise, unsure)
     after = before.lowered_by(tuned.risk) if adaptation.accepted else before
     return replace(adaptation, pretrained_error=before.scaled(square), error=after.scaled(square))

@@ -30,6 +30,9 @@ from gaintuning.tuning import Schedule, fuse_for, tune
 
 Output: TypeAlias = NDArray[np.float64]
 
+ROUNDED = 0.05
+"""Noise that is weaker leaves an error, of an image in [0, 1], to which bfloat16 would add."""
+
 SURE = 2.0
 """By so many of its standard errors a second attempt must be better."""
 
@@ -139,7 +142,8 @@ def tuned_attempt(
     kept, optimism = (tuned.network, tuned.optimism) if adaptation.accepted else (ready, 0.0)
     network, output = of_pixels(kept), once
     if orientations:
-        mean = MeanOfOrientations(fuse_for(channel_gains(kept), means))
+        level = float(adaptation.noise_in_bins.variance(means).mean() ** 0.5)
+        mean = MeanOfOrientations(fuse_for(channel_gains(kept), means, exact=level < ROUNDED))
         adaptation = with_orientations(adaptation, mean, means, judge, optimism)
         if adaptation.orientations > 1:
             output = run(of_pixels(mean), unit, reach_of=network)

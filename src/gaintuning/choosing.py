@@ -64,8 +64,9 @@ def choose_objective(
             "the objective blind-spot, or auto"
         )
     loss: Objective
+    hiding = BlindSpotByArchitecture() if blind and stride == 1 else BlindSpot(guard=stride - 1)
     if name == "blind-spot":
-        loss = BlindSpotByArchitecture() if blind and stride == 1 else BlindSpot(guard=stride - 1)
+        loss = hiding
     elif name == "unsure":
         loss = Unsure()
     elif name == "neighbor2neighbor":
@@ -76,7 +77,7 @@ def choose_objective(
         raise ValueError(
             f"unknown objective {name!r}; known are {', '.join(get_args(ObjectiveName))}"
         )
-    return name, loss, loss if blind or stride > 1 else judge
+    return name, loss, hiding if blind or stride > 1 else judge
 
 
 def error_to_compare_by(noise: Noise, first: Denoiser) -> Objective:

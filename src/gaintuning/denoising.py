@@ -67,6 +67,8 @@ class Denoised(Generic[PixelsT]):
     seconds: float
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def denoise(
     image: PixelsT,
     *,

@@ -1,7 +1,6 @@
 """Adam that asks of each gradient whether it confirms those before it."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -67,7 +66,7 @@ class ConfirmedAdam:
     @torch.no_grad()
     def step(self) -> None:
         """Move the parameters by their gradients."""
-        gradient = torch.cat([cast(Tensor, each.grad).flatten() for each in self.parameters])
+        gradient = torch.cat([_gradient(each).flatten() for each in self.parameters])
         self.steps += 1
         self.square.lerp_(gradient.square(), 1 / self.steps)
         part = self._confirm(gradient)
@@ -106,8 +105,14 @@ class ConfirmedAdam:
             each.copy_(values.view_as(each))
 
 
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    """0 for one that the network has but does not use."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
 def _scale(parameter: nn.Parameter) -> Tensor:
     """How far one number may move for a gain's 1: not at all the same for a filter's."""
     size = parameter.detach().square().mean().sqrt().clamp(min=1e-3)
-    in_a_filter: float = (parameter.numel() / len(parameter)) ** 0.5
+    filters = len(parameter) if parameter.dim() else 1
+    in_a_filter: float = (parameter.numel() / filters) ** 0.5
     return size / in_a_filter

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, max_pool2d
 
 from gaintuning._types import Denoiser, Images
 from gaintuning.divergence import denoise_with_divergence
@@ -55,6 +56,9 @@ ERROR_OF_COUNTS = 0.005
 
 MANY_BLOCKS = 64
 
+BLANK = 9
+"""Side in pixels of a square in which no noise is ever level."""
+
 STRIDES = (2, 4)
 
 DOUBTED = 0.4
@@ -84,6 +88,11 @@ class NoiseEstimate:
     stride: int = 1
     clipped: float = 0.0
     quantum: float = 0.0
+
+    @property
+    def variance_error(self) -> float:
+        """Standard error of the noise's variance, as a part of it; it goes as sigma squared."""
+        return (2 if isinstance(self.noise, Gaussian) else 1) * self.standard_error
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -129,6 +138,7 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
     pieces = _pieces(planes)
     guess = guess_sigma(pieces[:, 0].double().numpy())
     cut_off, quantum = _cut_off(pieces)
+    left_out = torch.maximum(cut_off, _blank(pieces))
     # The denoiser sees the image in its middle range, with noise that it knows.
     shrink = min(1 / find_range(planes).width, 0.15 / guess)
     center = float(pieces.mean())
@@ -136,7 +146,7 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
     def observe(stride: int) -> Fitted:
         apart = _apart(pieces, stride)
         unit = (apart - center) * shrink + 0.5
-        seen = _blocks(denoiser, unit, _apart(cut_off, stride), 16 if stride == 1 else 8)
+        seen = _blocks(denoiser, unit, _apart(left_out, stride), 16 if stride == 1 else 8)
         return fit_lines(seen.in_units(shrink, center))
 
     best, best_stride = observe(1), 1
@@ -189,38 +199,49 @@ def _cut_off(images: Images) -> tuple[Images, float]:
     """1 where an intensity is cut off at the lowest or highest; and the step between intensities.
 
     What is cut off gathers there: the value is far more common than the next. The lowest value of
-    counts, none, is not.
+    counts, none, is not, even where counts are rare: then one is as much rarer as two are than one.
     """
     values, counts = images.unique(return_counts=True)
     cut_off = torch.zeros_like(images)
     if len(values) < 2:
         return cut_off, 0.0
-    for end, beside in ((0, 1), (-1, -2)):
-        if counts[end] > max(1e-3 * images.numel(), 3 * int(counts[beside])):
+    for end, beside, third in ((0, 1, 2), (-1, -2, -3)):
+        rarer = float(counts[beside] / counts[third]) if len(values) > 2 else 1.0
+        expected = int(counts[beside]) * max(1.0, rarer / 2)
+        if counts[end] > max(1e-3 * images.numel(), 3 * expected):
             cut_off[images == values[end]] = 1
     stepwise = len(values) < 0.02 * images.numel()
     return cut_off, float(values.diff().min()) if stepwise else 0.0
 
 
+def _blank(images: Images) -> Images:
+    """1 where nothing varies over many pixels, as in a frame or where something was masked."""
+
+    def highest(values: Images) -> Images:
+        return max_pool2d(values, BLANK, 1, BLANK // 2)
+
+    return highest((highest(images) == -highest(-images)).to(images.dtype))
+
+
 @torch.inference_mode()
-def _blocks(denoiser: Denoiser, unit: Images, cut_off: Images, side: int) -> Blocks:
-    """The smoother half of the blocks of which little is cut off."""
-    if unit.numel() < MANY_BLOCKS * side**2:
+def _blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int) -> Blocks:
+    """The smoother half of the blocks of which little is left out."""
+    if unit.numel() < MANY_BLOCKS * side**2 or min(unit.shape[-2:]) < side:
         side = 8
     rng = generator(0)
     parameters = list(denoiser.parameters()) if isinstance(denoiser, torch.nn.Module) else [unit]
     sums: list[list[Array]] = [[], [], [], []]
-    for image, ends in zip(unit.split(1), cut_off.split(1), strict=True):
+    for image, ends in zip(unit.split(1), left_out.split(1), strict=True):
         noisy = lay_out_images(image.to(parameters[0]))
         denoised, divergence = denoise_with_divergence(denoiser, noisy, 0.01, rng)
         maps = ((noisy - denoised).square(), divergence, denoised, ends)
         for found, values in zip(sums, maps, strict=True):
-            pooled = torch.nn.functional.avg_pool2d(values.double().cpu(), side)
+            pooled = avg_pool2d(values.double().cpu(), side)
             found.append(pooled.flatten().numpy())
     energy, slope, mean, cut = (np.concatenate(found) for found in sums)
     usable = (cut < 0.02) & (slope < 0.95) & (energy > 0)
     if usable.sum() < 8:
-        usable = energy > 0
+        usable = (cut < 1) & (energy > 0)
     smoothest = np.argsort(np.where(usable, slope, np.inf))
     kept = smoothest[: max(8, int(SMOOTH * usable.sum()))]
     kept = kept[usable[kept]]

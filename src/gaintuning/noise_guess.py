@@ -6,6 +6,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 from scipy.stats import norm
 
+ROUNDING = 1e-10
+"""Of floats, as a part of the largest intensity."""
+
+FEWEST_BLOCKS = 4
+"""Of 8 x 8 pixels, of which the noise is found."""
+
 
 def guess_sigma(planes: NDArray[np.floating]) -> float:
     """The standard deviation of white noise: the median over planes of the wavelet estimate.
@@ -28,13 +34,14 @@ def guess_sigma(planes: NDArray[np.floating]) -> float:
     >>> bool(abs(guess_sigma(noise) - 5) < 0.5)
     True
     """
-    if min(planes.shape[-2:]) < 8:
+    rows, columns = (side // 8 for side in planes.shape[-2:])
+    if len(planes) * rows * columns < FEWEST_BLOCKS:
         raise ValueError(
             f"{planes.shape[-2]} x {planes.shape[-1]} pixels are too few to estimate the noise "
             "from; state its level, as in gaussian:SIGMA"
         )
     levels = np.array([_sigma_of_plane(plane) for plane in planes])
-    levels = levels[levels > 1e-10 * np.abs(planes).max()]  # less is the rounding of floats
+    levels = levels[levels > ROUNDING * np.abs(planes).max()]
     if not len(levels):
         raise ValueError(
             "no noise was found in the image, so there is nothing to remove; if it is noisy all "
@@ -53,5 +60,6 @@ def _sigma_of_plane(plane: NDArray[np.floating]) -> float:
     )
     whole = details[~near_cut_off[np.ix_(rows, columns)]]
     used = whole if whole.size >= 64 else details
-    used = used[used != 0]  # exactly zero where nothing varies, as in a blank part
+    # Nothing but the rounding of floats where nothing varies, as in a blank part.
+    used = used[np.abs(used) > ROUNDING * np.abs(plane).max()]
     return float(np.median(np.abs(used)) / norm.ppf(0.75)) if used.size else 0.0

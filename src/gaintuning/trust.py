@@ -137,7 +137,7 @@ def risk_of(noise: Noise) -> Sure | Thinned | Hudson:
 
 
 def estimate_error(
-    denoiser: Denoiser, noisy: Images, noise: Noise, level_error: float = 0.0, seed: int = 0
+    denoiser: Denoiser, noisy: Images, noise: Noise, variance_error: float = 0.0, seed: int = 0
 ) -> ErrorEstimate:
     """Estimate the mean squared error of a denoiser on an image, or on parts of a large one.
 
@@ -149,7 +149,7 @@ def estimate_error(
     Parameters
     ----------
     denoiser, noisy, noise : all for intensities in the same units.
-    level_error : relative standard error of the noise's level, if that was estimated.
+    variance_error : standard error of the noise's variance as a part of it, if it was estimated.
     seed : of the random probes.
 
     Examples
@@ -169,5 +169,5 @@ def estimate_error(
     variance = noise.variance(noisy).double()
     seen = (2 * variance.square().mean() + 4 * variance.mean() * max(found, 0.0)) / len(draws[0])
     probes = means.var() / count
-    level = (2 * level_error * variance.mean()).square()
+    level = (variance_error * variance.mean()).square()
     return ErrorEstimate(found, float((seen + probes + level).sqrt()))

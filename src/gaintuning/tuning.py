@@ -54,9 +54,9 @@ class Schedule:
     worthwhile: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("steps", "pixels", "rounds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, fewest in (("steps", 1), ("pixels", 2), ("rounds", 1)):
+            if getattr(self, name) < fewest:
+                raise ValueError(f"{name} must be at least {fewest}, got {getattr(self, name)}")
         for name in ("rate", "worthwhile"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -116,6 +116,8 @@ class Tuned:
 
 
 @freed_memory_kept()
+@torch.inference_mode(False)
+@torch.enable_grad()
 def tune(
     network: nn.Module,
     noisy: Images,
@@ -262,9 +264,12 @@ class Copy:
         return gradient_step(loss, self.descent)
 
 
-def fuse_for(free: nn.Module, noisy: Images) -> nn.Module:
-    """The network with its free parameters, as fast as this machine can."""
-    fast = has_bfloat16_units(noisy.device) and noisy.dtype == torch.float32
+def fuse_for(free: nn.Module, noisy: Images, *, exact: bool = False) -> nn.Module:
+    """The network with its free parameters, as fast as this machine can.
+
+    Unless it must be `exact`, in bfloat16 where that is faster.
+    """
+    fast = has_bfloat16_units(noisy.device) and noisy.dtype == torch.float32 and not exact
     return fuse(free, noisy[:1, :, :64, :64], torch.bfloat16 if fast else noisy.dtype)
 
 

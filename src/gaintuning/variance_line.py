@@ -64,12 +64,25 @@ class Line:
     rise: float
     agreement: float
 
+    def in_units(self, unit: float) -> "Line":
+        """Of an intensity that was 1."""
+        return replace(
+            self,
+            slope=self.slope * unit,
+            constant=self.constant * unit**2,
+            slope_error=self.slope_error * unit,
+            constant_error=self.constant_error * unit**2,
+        )
+
 
 def fit_lines(blocks: Blocks) -> Fitted:
+    """The same lines whatever the unit of the intensities: what is solved has numbers near 1."""
+    unit = float(np.abs(blocks.mean).max()) or 1.0
+    scaled = replace(blocks, mean=blocks.mean / unit, variance=blocks.variance / unit**2)
     return Fitted(
-        constant=_robust_line(blocks, slope=False),
-        through_zero=_robust_line(blocks, constant=False),
-        any=_robust_line(blocks),
+        constant=_robust_line(scaled, slope=False).in_units(unit),
+        through_zero=_robust_line(scaled, constant=False).in_units(unit),
+        any=_robust_line(scaled).in_units(unit),
     )
 
 
