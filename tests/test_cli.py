@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
@@ -123,6 +125,43 @@ def test_json_tells_what_was_given(noisy: Path, tmp_path: Path) -> None:
 
 def test_quiet_prints_nothing(noisy: Path, tmp_path: Path) -> None:
     assert succeed("denoise", noisy, "-o", tmp_path / "o.png", "--quiet", "--no-tune") == ""
+
+
+def test_what_is_told_goes_into_a_file_while_bars_go_to_the_terminal(
+    noisy: Path, tmp_path: Path
+) -> None:
+    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-m", "gaintuning", "denoise", str(noisy), "--no-tune"]
+    with (tmp_path / "log.txt").open("wb") as log:
+        subprocess.run(
+            [*command, "-o", str(tmp_path / "o.png")], stdout=log, stderr=terminal, check=True
+        )
+    os.close(terminal)
+    os.close(ours)
+    assert "noise: " in (tmp_path / "log.txt").read_text()
+
+
+def test_an_image_larger_than_memory_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    np.save(tmp_path / "large.npy", CLEAN)
+    monkeypatch.setattr(np.lib.format, "open_memmap", no_room)
+    assert "too little memory" in fail("denoise", tmp_path / "large.npy", "-o", tmp_path / "o.npy")
+
+
+def test_a_temporary_folder_without_room_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed, plain = tmp_path / "packed.tif", tmp_path / "plain.tif"
+    tifffile.imwrite(packed, CLEAN, compression="zlib")
+    tifffile.imwrite(plain, CLEAN)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    assert "TMPDIR" in fail("info", packed)
+    assert "48 x 48" in succeed("info", plain)
 
 
 def test_axes_pixel_size_and_dtype_survive(tmp_path: Path, photograph: np.ndarray) -> None:

@@ -172,6 +172,26 @@ def simulate(folder: Path, *options: str) -> str:
     return CliRunner().invoke(app, arguments).output
 
 
+def test_another_series_that_was_stopped_keeps_nothing_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(series: simulate_command.Series, folder: Path, first: int) -> None:
+        if (series.seed, first) == (1, 20) and not (tmp_path / "stopped").exists():
+            (tmp_path / "stopped").touch()
+            raise KeyboardInterrupt
+        for index in range(first, first + 10):
+            (folder / f"{index}.csv").write_text(str(series.seed))
+
+    monkeypatch.setattr(simulate_command, "write_micrographs", write)
+    folder = tmp_path / "a"
+    words = ["simulate", "nanoparticles", "-o", str(folder), "--force", "--count", "40"]
+    for seed in "011":
+        CliRunner().invoke(app, [*words, "--seed", seed])
+    assert (tmp_path / "stopped").exists()
+    assert {path.read_text() for path in folder.glob("*.csv")} == {"1"}
+    assert len(list(folder.glob("*.csv"))) == 40
+
+
 def test_a_folder_of_micrographs_that_was_stopped_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

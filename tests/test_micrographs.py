@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -255,6 +256,36 @@ def test_without_the_extra_a_sentence_names_it(
     result = CliRunner().invoke(app, ["info", str(tmp_path / name)])
     assert result.exit_code == 2
     assert result.output.count("\n") == 1
+
+
+def emd_by_others(path: Path, pixels: np.ndarray, axes: Sequence[tuple[str, str, float]]) -> None:
+    """As the programs of Berkeley write it: the axes in the order of the pixels."""
+    with h5py.File(path, "w") as file:
+        file.attrs["version_major"], file.attrs["version_minor"] = 0, 2
+        group = file.create_group("data/movie")
+        group.attrs["emd_group_type"] = 1
+        group["data"] = pixels
+        for number, (name, unit, step) in enumerate(axes, 1):
+            places = group.create_dataset(
+                f"dim{number}", data=step * np.arange(pixels.shape[number - 1])
+            )
+            places.attrs["name"], places.attrs["units"] = name, unit
+
+
+@pytest.mark.parametrize("names", [("time", "y", "x"), ("dim1", "dim2", "dim3")])
+def test_emd_of_other_programs_keeps_the_order_of_its_axes(
+    tmp_path: Path, names: tuple[str, str, str]
+) -> None:
+    movie = np.random.default_rng(0).poisson(20, (5, 40, 60)).astype(np.uint16)
+    dims = list(zip(names, ("[s]", "[n_m]", "[n_m]"), (0.1, 0.02, 0.03), strict=True))
+    emd_by_others(tmp_path / "movie.emd", movie, dims)
+    found = read_image(tmp_path / "movie.emd")
+    assert found.axes == "TYX"
+    assert found.pixel_size == {"Y": (0.02, "nm"), "X": (0.03, "nm")}
+    np.testing.assert_array_equal(found.pixels, movie)
+    if names[0] == "time":
+        emd_by_others(tmp_path / "image.emd", movie[0], dims[1:])
+        np.testing.assert_array_equal(read_image(tmp_path / "image.emd").pixels, movie[0])
 
 
 @pytest.mark.parametrize("name", ["example_Se_implanted_MoS2.dm3", "example_Au_nanoparticle.emd"])

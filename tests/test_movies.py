@@ -200,14 +200,31 @@ def test_a_folder_that_was_left_behind_by_a_finished_movie_does_no_harm(
     assert not (tmp_path / ".a.tif.unfinished").exists()
 
 
-def test_a_frame_that_is_no_number_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
+def test_a_frame_that_is_no_number_is_named_before_the_work(tmp_path: Path) -> None:
     pixels = counts((40, 32, 40)).astype(np.float32)
     pixels[7, 3, 3] = np.nan  # a frame that no part is taken of
     source = movie_in(tmp_path, pixels=pixels)
     result = run(source, tmp_path / "a.tif")
     assert result.exit_code == 2
     assert "frame 7 (the first is 0)" in result.output
-    assert (tmp_path / ".a.tif.unfinished" / "done").stat().st_size == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["movie.tif"]
+
+
+def test_a_report_that_comes_too_late_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target, page = movie_in(tmp_path), tmp_path / "a.tif", tmp_path / "a.html"
+    stopped_after(2, monkeypatch, source, target)
+    assert "no report was made" in run(source, target, "--report", str(page)).output
+    assert not page.exists()
+
+
+def test_info_looks_at_parts_of_a_long_movie(tmp_path: Path) -> None:
+    source = movie_in(tmp_path, pixels=counts((40, 32, 40)))
+    output = CliRunner().invoke(app, ["info", str(source)]).output
+    assert "40 x 32 x 40" in output
+    assert "parts of all of it" in output
+    assert "Poisson" in output
 
 
 def test_a_report_is_made_once_and_does_not_stop_what_goes_on(
@@ -252,6 +269,8 @@ def test_parts_come_from_all_over_the_movie() -> None:
     assert parts[0].max() == 0
     assert parts[-1].min() == 99
     assert len(np.unique(parts)) == 16
+    stacks = parts_of(Image(np.broadcast_to(pixels[:, None], (100, 5, 300, 400)), "TZYX")).pixels
+    assert stacks.shape == (16, 1, 256, 256)
 
 
 def test_only_a_stack_of_many_pixels_is_long() -> None:

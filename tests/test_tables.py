@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -70,6 +71,21 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
     )
     assert one == two
     assert len(one) == 6
+
+
+def leave_a_trace(case: Case) -> Score:
+    sleep(0.2)
+    (Path(case.name) / str(case.number)).touch()
+    return Score(0.0)
+
+
+def test_whoever_stops_does_not_wait_for_what_has_not_begun(tmp_path: Path) -> None:
+    cases = [Case(str(tmp_path), number) for number in range(24)]
+    rows = fill(tmp_path / "t.csv", KIND, cases, leave_a_trace, processes=2)
+    next(rows)
+    rows.close()
+    assert len(read_table(tmp_path / "t.csv", KIND)) == 1
+    assert len(list(tmp_path.iterdir())) < 1 + 12
 
 
 def test_another_table_is_left_alone(tmp_path: Path) -> None:

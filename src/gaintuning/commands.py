@@ -27,7 +27,7 @@ from gaintuning.files import (
 )
 from gaintuning.following import Following
 from gaintuning.image import Image, OpenImage
-from gaintuning.movies import denoise_frames, is_long, len_of, parts_of
+from gaintuning.movies import check_frames, denoise_frames, is_long, len_of, parts_of
 from gaintuning.noise import Noise, parse_noise
 from gaintuning.noise_estimation import NoiseEstimate
 from gaintuning.outputs import check_place
@@ -193,6 +193,7 @@ def _denoise_movie(
     work = Unfinished(job.target, movie, asdict(request) | of_source)
     begun = work.found()
     if begun is None:
+        check_frames(movie)
         parts = parts_of(movie)
         name = job.source.name
         progress, title = bar(f"{name}: tuning"), f"{name}: parts of its {len_of(movie)} frames"
@@ -218,6 +219,8 @@ def _denoise_movie(
     seconds = perf_counter() - start
     if first:
         findings.append(f"  note: gone on with from frame {first} on, where it had been stopped")
+    if job.report is not None and not record["report"]:
+        findings.append("  note: no report was made, since that is done when a movie is begun")
     lines = [_head(job, record["network"], seconds), *findings]
     return "\n".join(lines), record | {"seconds": round(seconds, 3)}
 

@@ -241,6 +241,8 @@ def _decoding(path: Path) -> Iterator[None]:
             yield
     except ImportError as error:  # of the extra for this format
         raise ImportError(f"{path} could not be read: {error}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # they raise anything, from struct.error to IndexError
         if isinstance(error, OSError) and error.errno is not None:
             raise

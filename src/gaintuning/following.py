@@ -66,7 +66,7 @@ class Following(Adapted):
 
     def network_for(self, channel: int, unit: Images) -> nn.Module:
         learned = self.channels[channel]
-        means = binned(unit, learned.bins)
+        means = binned(unit, learned.bins).to(next(self.pretrained.parameters()).device)
         anew = replace(learned, gains={})
         starts = [lay_out_network(each.ready(self.pretrained)) for each in (learned, anew)]
         blind = check_blind(self.pretrained, unit.shape[1])
@@ -83,7 +83,9 @@ class Following(Adapted):
         tuned = tune(starts[0], means, loss, judge=judge, schedule=self.schedule, rng=rng)
         if tuned.accepted:
             gains = of_inner_network(tuned.gains, stabilized=learned.stabilized)
-            in_all = {layer: gain * learned.gains.get(layer, 1.0) for layer, gain in gains.items()}
+            in_all = {
+                layer: gain.cpu() * learned.gains.get(layer, 1.0) for layer, gain in gains.items()
+            }
             learned = replace(learned, gains=in_all)
         self.channels[channel] = learned
         if channel == len(self.channels) - 1:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gaintuning.adapting import find_noise
-from gaintuning.files import read_image
+from gaintuning.files import open_image, read_image
 from gaintuning.image import Image
+from gaintuning.movies import is_long, parts_of
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.planes import split_planes
 from gaintuning.scaling import find_range
@@ -20,13 +21,23 @@ def describe(file: Path, *, as_json: bool) -> None:
         network, card = load_network(file)
         facts = asdict(card) | {"parameters": sum(p.numel() for p in network.parameters())}
     else:
-        facts = _image_facts(read_image(file))
+        facts = _facts_of_image_file(file)
     if as_json:
         print(json.dumps(facts, indent=2))
     else:
         width = max(map(len, facts))
         for name, value in facts.items():
             print(f"{name:{width}}  {value}")
+
+
+def _facts_of_image_file(file: Path) -> dict[str, Any]:
+    """Of a long movie, its shape and what is in parts of it."""
+    opened = open_image(file)
+    if not is_long(opened):
+        return _image_facts(read_image(file))
+    parts = parts_of(opened)
+    whole = {"shape": " x ".join(map(str, opened.pixels.shape)), "looked at": "parts of all of it"}
+    return _image_facts(parts) | whole
 
 
 def _image_facts(image: Image) -> dict[str, Any]:

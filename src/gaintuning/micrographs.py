@@ -59,12 +59,25 @@ def open_micrograph(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
     if not images:
         raise ValueError("there is no image in it, but spectra")
     image = max(images, key=lambda found: found["data"].size)
-    lengths = [_length(axis) for axis in image["axes"]]
+    pixels, described = image["data"], image["axes"]
+    if _is_reversed([axis["name"] for axis in described]):
+        pixels, described = pixels.transpose(), described[::-1]
+    lengths = [_length(axis) for axis in described]
     axes = _letters(lengths)
     pixel_size = {
         axis: size for axis, size in zip(axes, lengths, strict=True) if size and axis in "ZYX"
     }
-    return image["data"], axes, pixel_size, _acquisition(image)
+    return pixels, axes, pixel_size, _acquisition(image)
+
+
+def _is_reversed(names: Sequence[str | None]) -> bool:
+    """Whether x comes first.
+
+    rosettasciio undoes the order in which it writes EMD of Berkeley itself; other programs write y
+    before x, and their files come out turned over.
+    """
+    numbered = [f"dim{number}" for number in range(len(names), 0, -1)]
+    return list(names[:2]) == ["x", "y"] or list(names) == numbered
 
 
 def _is_image(found: Mapping[str, Any]) -> bool:

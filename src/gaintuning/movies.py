@@ -42,13 +42,22 @@ def frame_of(movie: OpenImage, index: int) -> Array:
     return frame
 
 
+def check_frames(movie: OpenImage) -> None:
+    """Raise if a pixel of any frame is no number, before the work starts."""
+    if movie.pixels.dtype.kind == "f":
+        for index in range(len_of(movie)):
+            frame_of(movie, index)
+
+
 def parts_of(movie: OpenImage) -> Image:
-    """Squares of frames all over the movie, at random places, as a movie of their own.
+    """Squares of planes all over the movie, at random places, as a movie of their own.
 
     Examples
     --------
     >>> parts_of(Image(np.zeros((40, 300, 200), np.uint16), "TYX")).pixels.shape
     (16, 256, 200)
+    >>> parts_of(Image(np.zeros((4, 30, 300, 200), np.uint16), "TZYX")).pixels.shape
+    (16, 1, 256, 200)
     """
     axes = movie.axes[1:]
     rng = np.random.default_rng(0)
@@ -57,10 +66,11 @@ def parts_of(movie: OpenImage) -> Image:
     for index in np.resize(spread(count, PARTS), PARTS):
         frame = frame_of(movie, int(index))
         inside = [slice(None)] * frame.ndim
-        for axis in "YX":
-            length = frame.shape[axes.index(axis)]
-            start = int(rng.integers(max(0, length - SIDE) + 1))
-            inside[axes.index(axis)] = slice(start, start + SIDE)
+        for axis, most in (("T", 1), ("Z", 1), ("Y", SIDE), ("X", SIDE)):
+            if axis in axes:
+                length = frame.shape[axes.index(axis)]
+                start = int(rng.integers(max(0, length - most) + 1))
+                inside[axes.index(axis)] = slice(start, start + most)
         parts.append(frame[tuple(inside)])
     return Image(np.stack(parts), movie.axes, movie.pixel_size, movie.acquisition)
 

@@ -1,5 +1,6 @@
 """Progress over the stages of some work, and bars of it on the terminal."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,9 @@ def progress_bars(quiet: bool) -> Iterator[Callable[[str], Progress]]:
     """A function that opens a bar on the terminal; bars go when all is done."""
     console = Console(stderr=True)
     hidden = quiet or not console.is_terminal
-    with Bars(console=console, transient=True, disable=hidden) as bars:
+    # Bars and lines that go to one terminal must know of each other; a file is not one.
+    together = sys.stdout.isatty()
+    with Bars(console=console, transient=True, disable=hidden, redirect_stdout=together) as bars:
 
         def bar(label: str) -> Progress:
             task = bars.add_task(label, total=None)

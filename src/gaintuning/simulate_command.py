@@ -104,6 +104,9 @@ def _simulate_micrographs(
         raise ValueError("count, processes and dose must be above 0, and the seed at least 0")
     folder.mkdir(parents=True, exist_ok=True)
     if anew:
+        for table in folder.glob("*.csv"):  # which would tell that its image is done
+            if table.stem.isdigit():
+                table.unlink()
         with whole_file(folder / "series.json") as file:
             file.write(json.dumps(asdict(series)).encode())
     specimens = range(0, series.count, OF_A_SPECIMEN)

@@ -123,8 +123,11 @@ def _measured(
         return
     with workers(processes) as pool:
         running = {pool.submit(_attempt, measure, case): case for case in cases}
-        for future in as_completed(running):
-            yield running[future], *future.result()
+        try:
+            for future in as_completed(running):
+                yield running[future], *future.result()
+        finally:  # whoever stops waits for the cases in hand, and not for all the others
+            pool.shutdown(cancel_futures=True)
 
 
 def _attempt(measure: Callable[[CaseT], ScoreT], case: CaseT) -> tuple[ScoreT | None, str, float]:

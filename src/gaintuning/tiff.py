@@ -3,6 +3,8 @@
 import logging
 import math
 import re
+import shutil
+import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -60,6 +62,7 @@ def open_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
         series = max(tiff.series, key=lambda series: series.size)
         if any(page is None for page in series.pages):
             raise ValueError("some of its planes are missing, or in files that are not there")
+        _check_room(series)
         pixels = series.asarray(out="memmap")
         pixel_size = _pixel_size(tiff, series)
         acquisition = _acquisition(tiff, series)
@@ -67,6 +70,17 @@ def open_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
         if _means_loss(complaint):
             raise ValueError(complaint.getMessage())
     return *_in_order(pixels, series.axes), pixel_size, acquisition
+
+
+def _check_room(series: tifffile.TiffPageSeries) -> None:
+    """Raise if pixels that have to be unpacked do not fit into the temporary folder."""
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if series.dataoffset is None and series.nbytes > free:
+        raise MemoryError(
+            f"{series.nbytes / 1e9:.1f} GB of unpacked pixels do not fit into {folder}, which has "
+            f"{free / 1e9:.1f} GB free; name another folder by the variable TMPDIR",
+        )
 
 
 def write_tiff(
