@@ -112,11 +112,16 @@ def slanted(axes: Axes) -> None:
 def histogram(axes: Axes, changes: dict[str, list[float]]) -> None:
     """How many images gained how much, by a label for each list."""
     every = np.concatenate([values for values in changes.values() if values] or [[0.0]])
-    edges = np.linspace(min(0.0, every.min()), max(every.max(), 0.1), 25).tolist()
+    lowest, highest = min(0.0, every.min()), max(every.max(), 0.1)
+    width = (highest - lowest) / 20
+    # One of them is 0, so that no bar holds both what is better and what is worse.
+    edges = width * np.arange(np.floor(lowest / width), np.ceil(highest / width) + 1)
     for label, values in changes.items():
-        axes.hist(values, edges, alpha=0.6, label=label)
+        axes.hist(values, edges.tolist(), histtype="step", linewidth=1.5, label=label)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("change of PSNR in dB")
     axes.set_ylabel("images")
     if changes:
-        axes.legend(frameon=False, fontsize="small")
+        axes.legend(
+            frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.22)
+        )

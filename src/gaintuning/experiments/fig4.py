@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from gaintuning.evaluation import Case
-from gaintuning.experiments.changes import Group, change_table, histogram
+from gaintuning.experiments.changes import Group, change_table, histogram, panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources, comparison
 from gaintuning.tables import Row
 
@@ -91,8 +91,14 @@ def groups(part: Part) -> list[Group]:
     ]
 
 
+def measured(rows: Sequence[Row]) -> list[Part]:
+    """The parts that have rows."""
+    return [part for part in PARTS if any(group.of(rows) for group in groups(part))]
+
+
 def table(rows: Sequence[Row]) -> str:
-    return "\n\n".join(f"{part.name}:\n\n{change_table(rows, groups(part))}" for part in PARTS)
+    tables = [f"{part.name}:\n\n{change_table(rows, groups(part))}" for part in measured(rows)]
+    return "\n\n".join(tables)
 
 
 def checks(rows: Sequence[Row]) -> list[Check]:
@@ -132,15 +138,15 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    figure = Figure((10, 5.5), layout="constrained")
-    for axes, part in zip(figure.subplots(2, 2).flat, PARTS, strict=True):
+    parts = measured(rows)
+    figure, every = panels([part.name for part in parts], width=4.5)
+    for axes, part in zip(every, parts, strict=True):
         changes = {
             f"{group.network}, {group.noise}, {group.method}": each.changes
             for group in groups(part)
             if group.method != "pretrained" and (each := group.of(rows))
         }
         histogram(axes, changes)
-        axes.set_title(part.name, fontsize="medium")
     return figure
 
 
