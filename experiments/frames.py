@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from set12 import read_rows, write_rows
+from set12 import place_of_rows, read_rows, write_rows
 
 from gaintuning import denoise, zoo
 from gaintuning.adapted import Adapted, Learned
@@ -27,7 +27,19 @@ from gaintuning.metrics import psnr
 from gaintuning.noise import Poisson
 
 NETWORK = "unet-tem"
-FIELDS = ["image", "way", "psnr", "surface", "inside", "support", "recall", "precision", "off_by"]
+FIELDS = [
+    "image",
+    "frames",
+    "noisy_psnr",
+    "way",
+    "psnr",
+    "surface",
+    "inside",
+    "support",
+    "recall",
+    "precision",
+    "off_by",
+]
 WAYS = ("pre-trained", "one frame", "all frames", "frame by frame", "mean of the noisy frames")
 
 
@@ -40,8 +52,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three frames of the first image")
     arguments = parser.parse_args()
     count = 3 if arguments.quick else arguments.frames
-    rows = read_rows(arguments.output)
-    done = {row["image"] for row in rows}
+    output = place_of_rows(arguments)
+    rows = read_rows(output)
+    asked = (str(count), str(arguments.psnr))
+    done = {row["image"] for row in rows if (row["frames"], row["noisy_psnr"]) == asked}
     for path in image_files(arguments.images)[: 1 if arguments.quick else None]:
         if path.name in done:
             continue
@@ -54,8 +68,8 @@ def main() -> None:
                 *columns_kept(found, clean, pixel_size(image), path.with_suffix(".csv")),
             )
             told = ["" if score is None else f"{score:.4f}" for score in scores]
-            rows.append(dict(zip(FIELDS, [path.name, way, *told], strict=True)))
-        write_rows(arguments.output, rows, FIELDS)
+            rows.append(dict(zip(FIELDS, [path.name, *asked, way, *told], strict=True)))
+        write_rows(output, rows, FIELDS)
     print(table(rows))
 
 

@@ -18,6 +18,8 @@ from gaintuning import Poisson, denoise
 from gaintuning.simulate.micrograph import Micrograph, counts, micrographs
 
 EACH = 4
+OF_ITS_OWN = 1000
+"""No series of that seed is trained on."""
 
 
 def main() -> None:
@@ -31,7 +33,7 @@ def main() -> None:
     figure = Figure((EACH + 2, specimens), layout="constrained")
     every = np.atleast_2d(figure.subplots(specimens, EACH + 2))
     for seed, axes in enumerate(every):
-        found = list(micrographs(EACH, size, np.random.SeedSequence(seed)))
+        found = list(micrographs(EACH, size, np.random.SeedSequence([OF_ITS_OWN, seed])))
         for one, of_one in zip(axes, found, strict=False):
             one.imshow(of_one.pixels, cmap="gray")
         mark_columns(axes[EACH - 1], found[-1])
@@ -52,6 +54,7 @@ def mark_columns(axes: Axes, found: Micrograph) -> None:
     colors = np.where(columns.outside, "red", "gold")
     colors[columns.element != "Pt"] = "blue"
     heavy = columns.element != "O"
+    axes.autoscale(False)  # some columns are half outside
     axes.scatter(columns.x[heavy], columns.y[heavy], s=2, c=colors[heavy], linewidths=0)
 
 

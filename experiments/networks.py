@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from set12 import read_images, read_rows, score, write_rows
+from set12 import place_of_rows, read_images, read_rows, score, write_rows
 from torch import Tensor, nn
 
 from gaintuning import zoo
@@ -40,7 +40,8 @@ def main() -> None:
     arguments = parser.parse_args()
     sets = {"Set12": arguments.set12, "BSD68": arguments.bsd68}
     names = arguments.only or [*for_gaussian_noise(), *FILES]
-    rows = read_rows(arguments.output)
+    output = place_of_rows(arguments)
+    rows = read_rows(output)
     for title in arguments.sets:
         images = list(read_images(sets[title], arguments.quick).values())
         for name in [zoo.DEFAULT] if arguments.quick else names:
@@ -55,7 +56,7 @@ def main() -> None:
                     found = [name, weights, title, sigma, len(images)]
                     psnr = mean_psnr(network, images, sigma)
                     rows.append(dict(zip(FIELDS, map(str, [*found, f"{psnr:.3f}"]), strict=True)))
-                    write_rows(arguments.output, rows, FIELDS)
+                    write_rows(output, rows, FIELDS)
     print(cards(), table(rows), sep="\n\n")
 
 

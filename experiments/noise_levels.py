@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from set12 import read_images, read_rows, write_rows
+from set12 import place_of_rows, read_images, read_rows, write_rows
 from skimage.restoration import estimate_sigma
 from torch import Tensor
 
@@ -42,7 +42,8 @@ def main() -> None:
     arguments = parser.parse_args()
     images = read_images(arguments.images, arguments.quick)
     network = lay_out_network(zoo.load(zoo.DEFAULT)[0])
-    rows = read_rows(arguments.output)
+    output = place_of_rows(arguments)
+    rows = read_rows(output)
     done = {(row["model"], row["level"], row["read"], row["image"]) for row in rows}
     for model, level, read in [CASES[2], CASES[11]] if arguments.quick else CASES:
         for index, (name, unit) in list(enumerate(images.items()))[:: arguments.every]:
@@ -60,7 +61,7 @@ def main() -> None:
             told = [type(found.noise).__name__, f"{error:.4f}", f"{found.standard_error:.4f}"]
             told.append(f"{wavelets:.4f}" if model == "gaussian" else "")
             rows.append(dict(zip(FIELDS, [*what, *told], strict=True)))
-        write_rows(arguments.output, rows, FIELDS)
+        write_rows(output, rows, FIELDS)
     print(table(rows))
 
 

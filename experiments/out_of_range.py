@@ -14,7 +14,7 @@ import statistics
 from pathlib import Path
 
 import torch
-from set12 import NETWORKS, read_images, read_rows, write_rows
+from set12 import NETWORKS, place_of_rows, read_images, read_rows, write_rows
 from torch import Tensor, nn
 
 from gaintuning.choosing import error_to_compare_by
@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two small crops, one level, UNet")
     arguments = parser.parse_args()
     images = read_images(arguments.images, arguments.quick)
-    rows = read_rows(arguments.output)
+    output = place_of_rows(arguments)
+    rows = read_rows(output)
     done = {(row["network"], row["sigma"], row["image"]) for row in rows}
     for sigma in SIGMAS[:1] if arguments.quick else SIGMAS:
         for name in ("UNet", GOLD) if arguments.quick else NETWORKS:
@@ -51,7 +52,7 @@ def main() -> None:
                     continue
                 scores = measure(network, clean, sigma, index, tuned=(name, sigma) in TUNED)
                 rows.append({"network": name, "sigma": str(sigma), "image": image} | scores)
-                write_rows(arguments.output, rows, FIELDS)
+                write_rows(output, rows, FIELDS)
     print(table(rows))
 
 

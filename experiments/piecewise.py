@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from set12 import fill, read_images, read_rows, table
+from set12 import fill, place_of_rows, read_images, read_rows, table
 from torch.nn.functional import pad
 
 from gaintuning import zoo
@@ -38,11 +38,12 @@ def main() -> None:
     arguments = parser.parse_args()
     images = read_images(arguments.images, arguments.quick)
     schedule = Schedule(steps=3, rounds=1) if arguments.quick else Schedule()
-    rows = read_rows(arguments.output)
-    draw_scenes(arguments.output.with_suffix(".png"))
+    output = place_of_rows(arguments)
+    rows = read_rows(output)
+    draw_scenes(output.with_suffix(".png"))
     for name, sigma, objective in RUNS:
         network = zoo.load(name)[0]
-        fill(rows, arguments.output, name, network, sigma, objective, images, schedule)
+        fill(rows, output, name, network, sigma, objective, images, schedule)
     print(table(rows, RUNS))
 
 

@@ -52,11 +52,18 @@ def main() -> None:
     arguments = parser.parse_args()
     images = read_images(arguments.images, arguments.quick)
     schedule = Schedule(steps=3, rounds=1) if arguments.quick else Schedule()
-    rows = read_rows(arguments.output)
+    output = place_of_rows(arguments)
+    rows = read_rows(output)
     for name, sigma, objective in RUNS:
         network = load_network(arguments.checkpoints / NETWORKS[name])[0]
-        fill(rows, arguments.output, name, network, sigma, objective, images, schedule)
+        fill(rows, output, name, network, sigma, objective, images, schedule)
     print(table(rows, RUNS))
+
+
+def place_of_rows(arguments: argparse.Namespace) -> Path:
+    """Those of a quick run have a file of their own, or a full run would take them for its own."""
+    output: Path = arguments.output
+    return output.with_name(f"quick-{output.name}") if arguments.quick else output
 
 
 def fill(

@@ -210,6 +210,8 @@ def test_a_folder_of_micrographs_that_was_stopped_goes_on(
     kept[Path("0.tif")] = b"of a specimen that is done"
     assert {name: (tmp_path / "a" / name).read_bytes() for name in names} == kept
     assert "is not empty" in simulate(tmp_path / "a", "--count", "4", "--dose", "50")
+    for dose in ("0", "-1"):
+        assert "must be above 0" in simulate(tmp_path / "c", "--count", "3", "--dose", dose)
     assert "for nanoparticles" in CliRunner().invoke(
         app, ["simulate", "documents", "-o", str(tmp_path / "b"), "--dose", "3"]
     ).output  # fmt: skip

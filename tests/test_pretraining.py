@@ -591,6 +591,7 @@ def test_the_command_does_not_pass_an_old_training_off_as_a_new_one(folder: Path
         ({"color": True}, r"a color network needs color images"),
         ({"device": "abacus"}, r"no device 'abacus' here"),
         ({"start_from": "none"}, r"there is no network 'none'"),
+        ({"start_from": "unet-bias-free", "residual": False}, r"predicts the noise.*add --resid"),
         (
             {"start_from": "unet-bias-free", "architecture": "dncnn", "residual": False},
             r"the weights of unet-bias-free do not fit the DnCNN to train",

@@ -184,9 +184,9 @@ def test_the_other_losses_mend_noise_beyond_the_training_range(objective: str) -
 def test_the_experiment_runs_small_and_goes_on_where_it_stopped(
     published: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    output = tmp_path / "small.csv"
+    output = tmp_path / "quick-small.csv"
     command = [sys.executable, str(SCRIPT), str(published("checkpoints")), "--quick"]
-    command += [str(published("data/set12")), "--output", str(output)]
+    command += [str(published("data/set12")), "--output", str(tmp_path / "small.csv")]
     first = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     whole = output.read_text()
     output.write_text("".join(whole.splitlines(keepends=True)[:-3]))

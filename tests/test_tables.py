@@ -6,7 +6,7 @@ from time import sleep
 
 import pytest
 
-from gaintuning.tables import MADE_BY, Kind, fill, read_table
+from gaintuning.tables import MADE_BY, Kind, fill, read_table, rows_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,14 @@ def test_what_a_table_lacks_is_computed_and_nothing_else(tmp_path: Path) -> None
     ]
     assert all(row[name] for row in rows for name in MADE_BY)
     assert list(rows[0]) == KIND.columns
+
+
+def test_only_the_rows_that_are_asked_for_are_told_of(tmp_path: Path) -> None:
+    table, cases = tmp_path / "t.csv", [Case("small", 1), Case("large", 4), Case("large", 9)]
+    list(fill(table, KIND, cases, root))
+    found = rows_of(table, KIND, cases[1:])
+    assert [row["root"] for row in found] == ["2", "3"]
+    assert rows_of(table, KIND, []) == []
 
 
 def test_a_failure_is_told_and_tried_again(tmp_path: Path) -> None:

@@ -118,13 +118,19 @@ def start_network(card: Card, seed: int, start_from: str | None) -> nn.Module:
         if name.endswith("bias"):
             nn.init.zeros_(parameter)
     try:
-        other, _ = zoo.load(start_from)
+        other, told = zoo.load(start_from)
         missing, left = network.load_state_dict(other.state_dict(), strict=False)
         fits = all(name.endswith("bias") for name in [*missing, *left])
     except RuntimeError:  # the same names, but other shapes
         fits = False
     if not fits:
         raise ValueError(f"the weights of {start_from} do not fit the {card.architecture} to train")
+    ours, theirs = (each.arguments.get("residual", False) for each in (card, told))
+    if ours != theirs:
+        raise ValueError(
+            f"{start_from} predicts the {'noise' if theirs else 'image'}, and the network to train "
+            f"the {'noise' if ours else 'image'}; {'add' if theirs else 'leave out'} --residual"
+        )
     return network
 
 

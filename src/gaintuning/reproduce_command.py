@@ -12,7 +12,7 @@ from gaintuning.experiments.quick import quick_sources
 from gaintuning.figures import CHART
 from gaintuning.outputs import check_place, whole_file
 from gaintuning.progress import progress_bars
-from gaintuning.tables import fill, markdown, read_table
+from gaintuning.tables import fill, markdown, rows_of
 
 
 def list_experiments() -> None:
@@ -58,7 +58,7 @@ def reproduce(
             show(len(cases) - left, len(cases))
             if row["error"]:
                 failures.append(row["error"])
-    rows = [row for row in read_table(table, experiment.kind) if not row["error"]]
+    rows = [row for row in rows_of(table, experiment.kind, cases) if not row["error"]]
     if rows:
         told = page(name, experiment, rows, quick=quick)
         with whole_file(text) as file:

@@ -100,7 +100,12 @@ def _simulate_micrographs(
     series: Series, folder: Path, processes: int, anew: bool, progress: Progress
 ) -> None:
     """Specimen by specimen; those whose micrographs are there already are left out."""
-    if series.count < 1 or processes < 1 or series.seed < 0 or not (series.dose or 1) > 0:
+    if (
+        series.count < 1
+        or processes < 1
+        or series.seed < 0
+        or (series.dose is not None and not series.dose > 0)
+    ):
         raise ValueError("count, processes and dose must be above 0, and the seed at least 0")
     folder.mkdir(parents=True, exist_ok=True)
     if anew:

@@ -91,6 +91,16 @@ def read_table(table: Path, kind: Kind[Any, Any]) -> list[Row]:
         return list(reader)
 
 
+def rows_of(table: Path, kind: Kind[Any, Any], cases: Iterable[Any]) -> list[Row]:
+    """The rows of some of the cases in a table."""
+    asked = {tuple(_cells(case)) for case in cases}
+    return [
+        row
+        for row in read_table(table, kind)
+        if tuple(row[name] for name in _names(kind.case)) in asked
+    ]
+
+
 def write_table(table: Path, kind: Kind[Any, Any], rows: Iterable[Row]) -> None:
     text = StringIO()
     writer = csv.DictWriter(text, kind.columns, lineterminator="\n")

@@ -40,6 +40,8 @@ def checks(rows: Sequence[Row]) -> list[Check]:
     found = []
     for sigma, level in groups(rows).items():
         mean = {group.method: each.mean for group in level if (each := group.of(rows))}
+        if not mean.keys() >= set(OF_THE_PAPER):
+            continue
         sure, resampling, blind = (mean[loss] for loss in OF_THE_PAPER)
         found += [
             Check(

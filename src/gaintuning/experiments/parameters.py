@@ -152,21 +152,24 @@ def checks(rows: Sequence[Row]) -> list[Check]:
     curves, found = mean_curves(rows), []
     for (images, loss, moving), curve in curves.items():
         gains = curves.get((images, loss, "gains"))
-        if moving != "all parameters" or not gains:
+        if moving not in ("all parameters", "last layer") or not gains:
             continue
         last, last_of_gains = (each[max(each)] for each in (curve, gains))
-        found += [
+        if moving == "all parameters":
+            found.append(
+                Check(
+                    f"{images}, {loss}: fine-tuning all parameters overfits",
+                    f"best {max(curve.values()):+.3f}, last {last:+.3f} dB",
+                    last < max(curve.values()) - 0.02,
+                )
+            )
+        found.append(
             Check(
-                f"{images}, {loss}: fine-tuning all parameters overfits",
-                f"best {max(curve.values()):+.3f}, last {last:+.3f} dB",
-                last < max(curve.values()) - 0.02,
-            ),
-            Check(
-                f"{images}, {loss}: gains outperform all parameters",
+                f"{images}, {loss}: gains outperform {moving}",
                 f"{last_of_gains:+.3f} and {last:+.3f} dB",
                 last_of_gains > last,
-            ),
-        ]
+            )
+        )
     return found
 
 
