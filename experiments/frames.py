@@ -105,7 +105,7 @@ def table(rows: list[dict[str, str]]) -> str:
         some = [row for row in rows if row["way"] == way]
         values = [
             [float(row[name]) for row in some if row[name] not in ("", "nan")]
-            for name in FIELDS[2:]
+            for name in FIELDS[4:]
         ]
         found = [statistics.fmean(each) if each else float("nan") for each in values]
         cells = [f"{found[0]:.2f}", *(f"{part:.3f}" for part in found[1:6]), f"{found[6]:.0f}"]

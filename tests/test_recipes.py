@@ -117,7 +117,8 @@ def test_the_precision_is_low_only_where_the_device_has_units_for_it(
 ) -> None:
     for units, expected in [
         ({"amx_bf16": True, "avx512_bf16": False}, "bf16-mixed"),
-        ({"amx_bf16": False, "avx512_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": True, "sse4a": True}, "bf16-mixed"),
+        ({"avx512_bf16": True, "sse4a": False}, "32-true"),
         ({"amx_bf16": False, "avx512_bf16": False}, "32-true"),
         ({}, "32-true"),
     ]:

@@ -38,7 +38,7 @@ PARTS = (
         "set12",
         (80, 70),
         {"dncnn": WHOLE, "unet": WHOLE, BIAS_FREE: SURE[:1], GOLD: SURE[:1]},
-        {"dncnn": SURE, BIAS_FREE: SURE[:1], GOLD: SURE[:1]},
+        {"unet": SURE, BIAS_FREE: SURE[:1], GOLD: SURE[:1]},
     ),
     Part(
         "(a) flat scenes to natural images",
