@@ -11,6 +11,7 @@ from gaintuning import denoise, zoo
 from gaintuning.adaptation import Adaptation
 from gaintuning.adapted import Adapted, Learned
 from gaintuning.binning import Binned, binned, over_bins, unbinned
+from gaintuning.denoising import Denoised
 from gaintuning.in_range import bring_into_range
 from gaintuning.judging import Risk
 from gaintuning.metrics import psnr
@@ -68,7 +69,9 @@ def test_a_network_commutes_with_a_shift_by_bins() -> None:
     torch.testing.assert_close(whole[..., 8:, 8:][inside], shifted[inside], atol=1e-5, rtol=0)
 
 
-def test_a_fine_image_of_few_counts_is_seen_in_bins_and_is_better_for_it() -> None:
+@pytest.fixture(scope="module")
+def few_counts() -> tuple[Tensor, Tensor, Denoised[Tensor]]:
+    """A fine image, clean and noisy, and what comes of it."""
     clean, noise = waves(256, period=32), Poisson(0.4)
     noisy = noise.sample(clean, Generator().manual_seed(0))
     before = noisy.clone()
@@ -80,10 +83,17 @@ def test_a_fine_image_of_few_counts_is_seen_in_bins_and_is_better_for_it() -> No
         schedule=SHORT,
         orientations=False,
     )
+    assert torch.equal(noisy, before)
+    return clean, noisy, result
+
+
+def test_a_fine_image_of_few_counts_is_seen_in_bins_and_is_better_for_it(
+    few_counts: tuple[Tensor, Tensor, Denoised[Tensor]],
+) -> None:
+    clean, noisy, result = few_counts
     (found,) = result.adaptations
     assert found.bins == 4  # 8 would leave too few of them
     assert any("means of bins of 4 x 4" in remark for remark in found.remarks)
-    assert torch.equal(noisy, before)
     with torch.inference_mode():
         as_it_is = zoo.load(zoo.DEFAULT)[0](noisy[None, None])[0, 0]
     scores = [psnr(image, clean, data_range=1.0) for image in (as_it_is, result.pretrained)]
@@ -94,19 +104,12 @@ def test_a_fine_image_of_few_counts_is_seen_in_bins_and_is_better_for_it() -> No
     assert abs(error.mean_square - true) < 3 * error.standard_error
 
 
-def test_what_was_learned_in_bins_denoises_other_frames_like_the_first() -> None:
-    clean, noise = waves(256, period=32), Poisson(0.4)
-    noisy = noise.sample(clean, Generator().manual_seed(0)).numpy()
-    result = denoise(
-        noisy,
-        network=zoo.DEFAULT,
-        noise=noise,
-        intensity_range=(0, 1),
-        schedule=SHORT,
-        orientations=False,
-    )
+def test_what_was_learned_in_bins_denoises_other_frames_like_the_first(
+    few_counts: tuple[Tensor, Tensor, Denoised[Tensor]],
+) -> None:
+    _, noisy, result = few_counts
     adapted = Adapted(zoo.load(result.network)[0], [Learned.of(result.adaptations[0])])
-    np.testing.assert_allclose(adapted(noisy, "YX"), result.image, atol=1e-4)
+    np.testing.assert_allclose(adapted(noisy.numpy(), "YX"), result.image.numpy(), atol=1e-4)
 
 
 def test_an_image_with_detail_in_every_pixel_is_not() -> None:
