@@ -282,9 +282,12 @@ def test_progress_counts_every_step() -> None:
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"pixels": 1}, {"rounds": 0}])
-def test_a_schedule_of_nothing_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="at least"):
+@pytest.mark.parametrize(
+    ("wrong", "fewest"),
+    [({"steps": 0}, 1), ({"pixels": 0}, 2), ({"pixels": 1}, 2), ({"rounds": 0}, 1)],
+)
+def test_a_schedule_of_nothing_is_refused(wrong: dict[str, int], fewest: int) -> None:
+    with pytest.raises(ValueError, match=f"at least {fewest}, got"):
         Schedule(**wrong)
 
 

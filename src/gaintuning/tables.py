@@ -67,7 +67,7 @@ def fill(
     ValueError : the file is another table.
     """
     rows = [row for row in read_table(table, kind) if not row["error"]]
-    done = {tuple(row[name] for name in _names(kind.case)) for row in rows}
+    done = {_cells_of_case(row, kind) for row in rows}
     missing = [case for case in cases if tuple(_cells(case)) not in done]
     left, made_by = len(missing), [_version(), version("torch"), _machine()]
     for case, score, error, seconds in _measured(missing, measure, processes):
@@ -94,11 +94,7 @@ def read_table(table: Path, kind: Kind[Any, Any]) -> list[Row]:
 def rows_of(table: Path, kind: Kind[Any, Any], cases: Iterable[Any]) -> list[Row]:
     """The rows of some of the cases in a table."""
     asked = {tuple(_cells(case)) for case in cases}
-    return [
-        row
-        for row in read_table(table, kind)
-        if tuple(row[name] for name in _names(kind.case)) in asked
-    ]
+    return [row for row in read_table(table, kind) if _cells_of_case(row, kind) in asked]
 
 
 def write_table(table: Path, kind: Kind[Any, Any], rows: Iterable[Row]) -> None:
@@ -164,6 +160,10 @@ def _version() -> str:
 
 def _machine() -> str:
     return f"{platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def _cells_of_case(row: Row, kind: Kind[Any, Any]) -> tuple[str, ...]:
+    return tuple(row[name] for name in _names(kind.case))
 
 
 def _names(record: type[Any]) -> list[str]:
