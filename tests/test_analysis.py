@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from gaintuning.analysis import effective_dimension, equivalent_filter, gain_profiles, net_bias
+from gaintuning.analysis import (
+    effective_dimension,
+    equivalent_filter,
+    gain_profiles,
+    net_bias,
+    self_similarity,
+)
 from gaintuning.networks import DnCNN, UNet
 
 SIDE = 10
@@ -110,6 +116,14 @@ def test_what_is_not_there_is_refused(count: int, row: int, column: int, words: 
     noisy = noisy_image().expand(count, -1, -1, -1)
     with pytest.raises(ValueError, match=words):
         equivalent_filter(lambda images: images, noisy, row, column)
+
+
+def test_what_is_flat_repeats_itself_and_each_patch_needs_another() -> None:
+    assert self_similarity(torch.ones(1, 1, 40, 40), rng=Generator().manual_seed(0)) == 1
+    noise = torch.rand(1, 1, 23, 23, generator=Generator().manual_seed(0))
+    assert -2 < self_similarity(noise, rng=Generator().manual_seed(0)) < 1
+    with pytest.raises(ValueError, match="at least 23 x 23"):
+        self_similarity(noise[..., 1:], rng=Generator().manual_seed(0))
 
 
 def test_one_probe_tells_no_error() -> None:

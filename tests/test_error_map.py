@@ -56,6 +56,14 @@ def test_the_error_of_counts_grows_with_the_intensity() -> None:
     assert bright / dark == pytest.approx(2, rel=0.01)
 
 
+def test_an_empty_plane_of_counts_leaves_the_others_their_errors() -> None:
+    planes = torch.full((2, 1, 64, 64), 0.5, dtype=torch.float64)
+    planes[0] = 0
+    found = expected_error(Wiener(0.5).double(), planes, (planes / 2).numpy(), Poisson(0.01))
+    assert (found[0] == 0).all()
+    np.testing.assert_allclose(found[1], (0.01 * 0.25 * 0.5) ** 0.5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(("factor", "expected"), [(1.5, 1.5), (100.0, FURTHEST)])
 def test_the_map_is_brought_to_the_error_of_the_whole(factor: float, expected: float) -> None:
     _, noisy = white(0.1)

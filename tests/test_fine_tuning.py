@@ -132,3 +132,19 @@ def test_bm3d_of_counts_sees_noise_of_deviation_one_and_leaves_the_mean(
     assert torch.equal(noisy, before)
     with pytest.raises(ValueError, match="for shot noise"):
         METHODS["bm3d-anscombe"](Task(noisy, Gaussian(0.1)))
+
+
+def test_it_learns_also_where_the_caller_wants_no_gradients() -> None:
+    noisy = torch.rand(1, 1, 16, 16, generator=Generator().manual_seed(0))
+    with torch.random.fork_rng():
+        network = UNet()
+
+    def run() -> nn.Module:
+        rng = Generator().manual_seed(0)
+        return fine_tune(network, noisy.clone(), Sure(0.1), steps=2, rng=rng)
+
+    expected = run().state_dict()
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            found = run().state_dict()
+        assert all(torch.equal(found[key], expected[key]) for key in expected)

@@ -99,8 +99,23 @@ class Standardised(nn.Conv2d):
         return self._conv_forward(images, self.weight - self.weight.mean(), self.bias)
 
 
+class Overwriting(nn.Module):
+    """It adds to the output of a convolution in its place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.last(self.first(images).add_(images))
+
+
 LEFT_ALONE: dict[str, Callable[[], nn.Module]] = {
     "branching": Branching,
+    "overwriting": Overwriting,
+    "activated in its place": lambda: nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.SiLU(inplace=True), nn.Conv2d(4, 1, 1)
+    ),
     "its own forward": lambda: nn.Sequential(Standardised(1, 4, 3), nn.Conv2d(4, 1, 1)),
 }
 

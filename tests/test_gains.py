@@ -16,6 +16,7 @@ from gaintuning.gains import (
     channel_gains,
     fold,
     free_parameters,
+    frozen_copy,
     gains_by_layer,
     last_layers,
 )
@@ -233,8 +234,12 @@ def test_what_cannot_carry_gains_is_refused_with_the_cure() -> None:
         linear = nn.Linear(2, 2)
         normed = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 1, 3))
         lazy = nn.LazyConv2d(2, 3)
+        with pytest.warns(FutureWarning):
+            computed = nn.utils.weight_norm(nn.Conv2d(1, 1, 3))
     with pytest.raises(ValueError, match="no convolution"):
         channel_gains(linear)
+    with pytest.raises(ValueError, match=r"computed from others; .*remove_weight_norm"):
+        frozen_copy(nn.Sequential(computed))
     with pytest.raises(ValueError, match="remove_parametrizations"):
         channel_gains(nn.Sequential(normed))
     with pytest.raises(ValueError, match="call the network once"):

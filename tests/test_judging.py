@@ -5,7 +5,7 @@ import torch
 from torch import Generator
 
 from gaintuning._types import Denoiser, Images
-from gaintuning.judging import compare, judged_pieces, losses_unseen, pixel_losses
+from gaintuning.judging import JUDGED, compare, judged_pieces, losses_unseen, pixel_losses
 from gaintuning.objectives import Sure
 
 SIGMA = 0.2
@@ -36,21 +36,35 @@ def test_an_error_that_all_blocks_share_adds_to_the_standard_error() -> None:
     assert (shared.before, shared.after) == (alone.before, alone.after)
 
 
-@pytest.mark.parametrize("size", [(513, 513), (1030, 2050)])
-def test_a_large_image_is_judged_on_crops_whose_number_does_not_grow(
-    size: tuple[int, int],
+@pytest.mark.parametrize(
+    "shape", [(1, 513, 513), (1, 1030, 2050), (1, 64, 9000), (29, 96, 96), (3, 512, 700)]
+)
+def test_as_much_of_a_large_image_is_judged_as_of_a_smaller_one(
+    shape: tuple[int, int, int],
 ) -> None:
-    noisy = torch.randn(1, 1, *size, generator=Generator().manual_seed(0))
+    count, *size = shape
+    rng = Generator().manual_seed(0)
+    noisy = torch.randn(count, 1, *size, generator=rng, dtype=torch.float64)
 
     def distance(denoiser: Denoiser, noisy: Images, _rng: Generator) -> Images:
         return (denoiser(noisy) - 2 * noisy).square()
 
     losses = pixel_losses(lambda images: images, noisy, distance, 0)
-    assert [tuple(piece.shape) for piece in losses] == [(1, 1, 256, 256)] * 4
+    judged = torch.cat([piece.flatten() for piece in losses])
+    assert 0.8 * JUDGED < judged.numel() < 1.2 * JUDGED
+    assert len(judged.unique()) == judged.numel()  # no pixel counts twice
     for piece, there in zip(losses, judged_pieces(noisy, 0), strict=True):
         torch.testing.assert_close(piece, there.double().square())
     # Of so many squares of a normal number, the mean has a standard error of sqrt(2 / count).
     assert abs(compare(losses, losses).before - 1) < 4 * (2 / 512**2) ** 0.5
+
+
+def test_colors_that_go_together_make_a_comparison_no_surer() -> None:
+    rng = Generator().manual_seed(0)
+    before, after = torch.rand(2, 1, 1, 64, 64, generator=rng)
+    gray = compare([before], [after])
+    color = compare([before.expand(1, 3, 64, 64)], [after.expand(1, 3, 64, 64)])
+    assert color.standard_error == pytest.approx(gray.standard_error)
 
 
 def test_a_small_image_is_judged_as_a_whole() -> None:

@@ -166,14 +166,35 @@ def test_a_blank_part_tells_nothing_of_the_noise(
         assert found.clipped == 0
 
 
-@pytest.mark.parametrize("rate", [0.2, 0.3, 0.45])
-def test_rare_counts_cut_nothing_off(denoiser: nn.Module, rate: float) -> None:
+@pytest.mark.parametrize("step", [1.0, 7.0])
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.2, 0.45, 0.7])
+def test_rare_counts_are_told_and_cut_nothing_off(
+    denoiser: nn.Module, rate: float, step: float
+) -> None:
     rows, columns = np.mgrid[:256, :256]
     mean = rate * (1 + 0.8 * np.sin(rows / 40) * np.cos(columns / 50))
-    found = estimate_noise(with_noise(mean, Poisson(1.0))[None], denoiser)
-    assert isinstance(found.noise, Poisson)
+    found = estimate_noise(step * with_noise(mean, Poisson(1.0))[None], denoiser)
+    assert found.noise == Poisson(step)
     assert found.clipped == 0
     assert not found.remarks
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.005, 0.02])
+def test_a_dark_half_of_an_image_of_counts_is_not_cut_off(denoiser: nn.Module, rate: float) -> None:
+    mean = scene() / 40
+    mean[:, :160] = rate
+    found = estimate_noise(with_noise(mean, Poisson(1.0))[None], denoiser)
+    assert found.noise == Poisson(1.0)
+    assert found.clipped == 0
+
+
+def test_weak_noise_that_is_no_count_is_not_taken_for_rare_ones(denoiser: nn.Module) -> None:
+    """A stain of few gray levels on black, with more noise than counts would have."""
+    clean = np.full((256, 256), 0.2)
+    clean[100:150, 100:150] = 2
+    noisy = with_noise(clean, Gaussian(2.0)).round().clip(0)
+    found = estimate_noise(noisy[None], denoiser)
+    assert found.noise != Poisson(1.0)
 
 
 @pytest.mark.parametrize("noise", [Gaussian(20.0), Poisson(4.0)], ids=str)

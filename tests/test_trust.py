@@ -100,6 +100,18 @@ def test_where_there_is_no_noise_nothing_counts_as_taken_away() -> None:
     assert (found.spread, found.correlation) == (0.0, 0.0)
 
 
+def test_pixels_of_nearly_no_counts_do_not_decide_what_was_taken_away() -> None:
+    """Where one count is expected of twenty pixels, a pixel's own variance is no unit."""
+    rng = Generator().manual_seed(0)
+    noisy = Poisson(1.0).sample(torch.full((200, 200), 0.05), rng)
+    for wrong in (-0.01, 1e-6, 0.02 * torch.randn(200, 200, generator=rng)):
+        denoised = 0.05 + 0 * noisy
+        denoised[::4] = wrong if isinstance(wrong, float) else (0.05 + wrong)[::4]
+        found = residual_of(noisy, denoised, Poisson(1.0))
+        assert 0.9 < found.spread < 1.2
+        assert not found.is_correlated
+
+
 def test_noise_of_one_s_own_has_no_risk_estimate() -> None:
     with pytest.raises(ValueError, match="no unbiased risk estimate"):
         risk_of(SaltNoise())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from functools import partial
+from math import isfinite
 
 import pytest
 import torch
@@ -13,8 +14,8 @@ from gaintuning._types import Denoiser, Images
 from gaintuning.gains import all_parameters, channel_gains, last_layers
 from gaintuning.judging import Risk
 from gaintuning.networks import DnCNN, UNet
-from gaintuning.noise import Gaussian
-from gaintuning.objectives import LevelError, Sure
+from gaintuning.noise import Gaussian, Poisson
+from gaintuning.objectives import LevelError, Pure, Sure
 from gaintuning.tuning import Parameters, Schedule, Tuned, tune
 
 SIGMA = 0.2
@@ -209,6 +210,28 @@ def test_an_uncertain_level_of_the_noise_holds_back() -> None:
     assert ways[1] < ways[0]
     assert not unsure.accepted
     assert torch.equal(sure.boldest_gains["scale"], unsure.boldest_gains["scale"])
+    # What is told of the fall is as unsure as the level: of the same gains, by so much more.
+    assert sure.risk.before == unsure.risk.before
+    assert unsure.risk.standard_error > 3 * sure.risk.standard_error
+
+
+def test_a_plane_without_counts_does_not_decide() -> None:
+    """Beside one that is empty, two planes are tuned to as they would be by themselves."""
+    _, clean = white_image(128)
+    counts = Poisson(0.1).sample(clean.abs().expand(3, 1, 128, 128), Generator().manual_seed(0))
+    counts[1] = 0
+    with torch.random.fork_rng():
+        start = Shrink(0.5)
+    tuned = tune(
+        start,
+        counts,
+        Pure(0.1),
+        judge_error=LevelError(Poisson(0.1), 0.005),
+        schedule=Schedule(steps=20, rate=3e-2, rounds=1),
+        rng=Generator().manual_seed(0),
+    )
+    assert isfinite(tuned.risk.standard_error)
+    assert tuned.accepted
 
 
 def test_few_pixels_are_tuned_on_slowly_and_must_bring_more_for_another_round() -> None:

@@ -17,7 +17,7 @@ from gaintuning._types import Images
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.binning import over_bins
 from gaintuning.denoising import in_unit
-from gaintuning.gains import with_gains
+from gaintuning.gains import frozen_copy, with_gains
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.planes import join_planes, split_planes
@@ -78,7 +78,7 @@ class Adapted:
 
     Parameters
     ----------
-    pretrained : the network that was adapted.
+    pretrained : the network that was adapted; not changed.
     channels : what was learned of each channel along axis C, else of the only one.
 
     Examples
@@ -98,6 +98,7 @@ class Adapted:
     """
 
     def __init__(self, pretrained: nn.Module, channels: Sequence[Learned]) -> None:
+        pretrained = frozen_copy(pretrained)
         self.channels = list(channels)
         self.networks = [lay_out_network(channel.network(pretrained)) for channel in channels]
         # Found by trying the network, which need not be done for each frame.

@@ -19,14 +19,14 @@ from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
 from gaintuning.objectives import LevelError
 from gaintuning.orientations import MeanOfOrientations
-from gaintuning.patches import random_crops
+from gaintuning.patches import cut
 from gaintuning.scaling import IntensityRange, find_range
 from gaintuning.stabilizing import of_inner_network
 from gaintuning.trust import Residual, estimate_error, residual_of
 from gaintuning.tuning import Tuned
 
 CROP, CROPS = 128, 4
-"""Side and number of the crops of which the mean of all orientations is judged."""
+"""Side, about, and number of the crops of which the mean of all orientations is judged."""
 
 
 def look_at(
@@ -116,11 +116,11 @@ def with_orientations(
     without any turn, if that was trained or tuned for scenes of one orientation: some crops are
     asked that. On them the judge is too low by `optimism` for what learned from them.
     """
-    side = min(CROP, *few.shape[-2:])
-    crops = random_crops(few, side, CROPS, Generator().manual_seed(0))
+    crops = next(cut(few, CROP**2).draw(CROPS * CROP**2, Generator().manual_seed(0)))
     apart = mean.variance(crops).cpu().double()
     once, eight = (
-        torch.cat(pixel_losses(each, crops, judge, seed=0)) for each in (mean.network, mean)
+        torch.cat(pixel_losses(each, crops, judge, seed=0, draws=max(1, CROPS // len(crops))))
+        for each in (mean.network, mean)
     )
     once = once + optimism
     of_each = eight + apart

@@ -133,8 +133,8 @@ def self_similarity(clean: Images, *, side: int = 8, patches: int = 300, rng: Ge
     """How much of the detail of an image's patches is found again elsewhere in it.
 
     For patches p at random, and q the most alike of those that do not overlap p, both without
-    their mean: 1 - sum |p - q|^2 / sum |p|^2. It is 1 where everything repeats itself, and about
-    0 or below for white noise.
+    their mean: 1 - sum |p - q|^2 / sum |p|^2. It is 1 where everything repeats itself, as where
+    there is no detail at all, and about 0 or below for white noise.
 
     Parameters
     ----------
@@ -151,9 +151,10 @@ def self_similarity(clean: Images, *, side: int = 8, patches: int = 300, rng: Ge
     1.0
     """
     height, width = clean.shape[-2:]
-    if len(clean) != 1 or min(height, width) < 2 * side:
+    smallest = 3 * side - 1  # in which each patch has another that it does not overlap
+    if len(clean) != 1 or min(height, width) < smallest:
         raise ValueError(
-            f"one image of at least {2 * side} x {2 * side} pixels is needed, got the shape "
+            f"one image of at least {smallest} x {smallest} pixels is needed, got the shape "
             f"{tuple(clean.shape)}"
         )
     every = unfold(clean.double(), side)[0].T
@@ -165,4 +166,5 @@ def self_similarity(clean: Images, *, side: int = 8, patches: int = 300, rng: Ge
     near = (rows[chosen, None] - rows).abs() < side
     near &= (columns[chosen, None] - columns).abs() < side
     nearest = distances.masked_fill(near, torch.inf).min(1).values
-    return float(1 - nearest.sum() / every[chosen].square().sum())
+    detail = every[chosen].square().sum()
+    return float(1 - nearest.sum() / detail) if detail > 0 else 1.0

@@ -78,6 +78,8 @@ def expected_error(
         before = torch.from_numpy(denoised[index : index + 1]).to(image)
         variance = noise.variance(before)
         step = STEP * variance.mean().sqrt()
+        if not step > 0:  # where nothing was counted, nothing is known
+            continue
         for _ in range(probes):
             probe = random_signs(image, rng)
             after = run_in_tiles(fast, image + step * probe, reach_of=network)

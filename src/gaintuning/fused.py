@@ -42,16 +42,31 @@ def fuse(free: nn.Module, example: Images, dtype: torch.dtype = torch.float32) -
     if not isinstance(free, Gained):
         return free
     try:
-        fused = Fused(free, dtype)
-        with torch.no_grad():
-            expected, found = free(example), fused(example)
+        fused = Fused(free, example.dtype)
+        same = _agree(free, fused, example)
     except Exception:  # whatever the network's own code raises when it is traced
         return free
-    if found.shape != expected.shape:
+    if not same:
         return free
+    return fused if dtype == example.dtype else Fused(free, dtype)
+
+
+def _agree(free: Gained, fused: "Fused", example: Images) -> bool:
+    """Whether two networks with the same gains have the same output, and gradients."""
+    example = example.clone()  # which can be learned from, wherever the caller made it
+    outputs = free(example), fused(example)
+    pairs = [outputs]
+    if outputs[0].requires_grad:
+        # A network that writes over its features may do so to what a group keeps for the gradient.
+        gains = list(free.gains)
+        of_both = (torch.autograd.grad(each.square().sum(), gains) for each in outputs)
+        pairs += zip(*of_both, strict=True)
     # Far above rounding, far below what a wrong group would do.
-    apart = (found - expected).abs().max() / expected.abs().max()
-    return fused if apart < 10 * torch.finfo(dtype).eps ** 0.75 else free
+    bound = 10 * torch.finfo(example.dtype).eps ** 0.75
+    return all(
+        one.shape == other.shape and bool((one - other).abs().max() <= bound * one.abs().max())
+        for one, other in pairs
+    )
 
 
 class Fused(nn.Module):

@@ -27,6 +27,12 @@ Convolution: TypeAlias = (
 )
 
 
+BAKE_IN = (
+    "bake it in first, with torch.nn.utils.parametrize.remove_parametrizations, "
+    "remove_weight_norm or remove_spectral_norm"
+)
+
+
 def channel_gains(network: nn.Module) -> "Gained":
     """Copy a network so that the filters of each output channel carry a free gain, Eq. 2.
 
@@ -56,9 +62,7 @@ def channel_gains(network: nn.Module) -> "Gained":
         if not isinstance(layer._parameters.get("weight"), nn.Parameter):
             raise ValueError(
                 f"the weight of layer {name!r} is computed from other parameters (weight_norm, "
-                "spectral_norm or a parametrization), so it cannot carry a gain; bake it in "
-                "first, with torch.nn.utils.parametrize.remove_parametrizations, "
-                "remove_weight_norm or remove_spectral_norm"
+                f"spectral_norm or a parametrization), so it cannot carry a gain; {BAKE_IN}"
             )
         if isinstance(layer.weight, nn.parameter.UninitializedParameter):
             raise ValueError(f"layer {name!r} has no weights yet; call the network once first")
@@ -199,7 +203,13 @@ def fold(network: nn.Module) -> nn.Module:
 
 def frozen_copy(network: nn.Module) -> nn.Module:
     """A copy in eval mode whose parameters are all fixed."""
-    copy = deepcopy(network).eval()
+    try:
+        copy = deepcopy(network).eval()
+    except RuntimeError as error:  # of a tensor that is computed, as by the older weight_norm
+        raise ValueError(
+            f"{type(network).__name__} cannot be copied, since some of its weights are computed "
+            f"from others; {BAKE_IN}"
+        ) from error
     for parameter in copy.parameters():
         parameter.requires_grad = False
     return copy

@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from gaintuning._types import Denoiser, Images, Objective
 from gaintuning.layout import lay_out_images
-from gaintuning.patches import random_crops
+from gaintuning.patches import cut
 from gaintuning.randomness import generator
 
 Losses: TypeAlias = list[Tensor]
@@ -20,7 +20,7 @@ JUDGED = 512**2
 """So many pixels decide: more would cost more than the tuning itself."""
 
 JUDGED_CROP = 256
-"""Side of the crops that are judged of a larger image."""
+"""Side of the parts that are judged of a larger image, about."""
 
 MOST_DRAWS = 4
 """Of a small image so many draws of the judge's probes or masks are taken together."""
@@ -105,11 +105,14 @@ def compare(before: Losses, after: Losses, off_by: float = 0.0) -> Risk:
     """The risk from the losses of each pixel, made with the same random draws.
 
     The standard error of the difference is taken between blocks of 16 x 16 pixels, since the
-    errors of neighbouring pixels go together; `off_by` is another that all blocks share.
+    errors of neighbouring pixels go together, and those of their colors; `off_by` is another that
+    all blocks share.
     """
     falls = torch.cat(
         [
-            avg_pool2d(losses - changed, min(16, *losses.shape[-2:])).flatten()
+            avg_pool2d(
+                (losses - changed).mean(1, keepdim=True), min(16, *losses.shape[-2:])
+            ).flatten()
             for losses, changed in zip(before, after, strict=True)
         ]
     )
@@ -123,19 +126,20 @@ def mean_loss(losses: Losses) -> float:
 
 
 def judged_pieces(images: Images, seed: int) -> list[Tensor]:
-    """Small images one by one, random crops of large ones.
+    """Small images one by one; of more, random parts that do not overlap.
 
     One seed gives the same places of images and of their masks.
 
     Examples
     --------
-    >>> [piece.shape[-1] for piece in judged_pieces(torch.zeros(1, 1, 1000, 800), seed=0)]
-    [256, 256, 256, 256]
+    >>> pieces = judged_pieces(torch.zeros(1, 1, 1000, 800), seed=0)
+    >>> [tuple(piece.shape[-2:]) for piece in pieces]
+    [(250, 200), (250, 200), (250, 200), (250, 200), (250, 200)]
     """
     if images[:, 0].numel() <= JUDGED:
         return list(images.split(1))
-    rng = Generator().manual_seed(seed)
-    return list(random_crops(images, JUDGED_CROP, JUDGED // JUDGED_CROP**2, rng).split(1))
+    some = cut(images, JUDGED_CROP**2).draw(JUDGED, Generator().manual_seed(seed))
+    return list(next(some).split(1))
 
 
 def _fit(mask: Tensor, losses: Tensor) -> Tensor:

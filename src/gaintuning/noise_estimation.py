@@ -54,6 +54,10 @@ median over every eighth image of BSD400 at sigma 20, 30, 50 and 80.
 ERROR_OF_COUNTS = 0.005
 """Of the gain where each count is a step of the intensities: a detector may lose or split some."""
 
+RARE, RARE_BLOCK, NEAR_RARE = 1.0, 16, 0.2
+"""Below so many counts a pixel, counts are told by blocks of that side, in which variance over mean
+is no further from 1."""
+
 MANY_BLOCKS = 64
 
 BLANK = 9
@@ -138,6 +142,8 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
     pieces = _pieces(planes)
     guess = guess_sigma(pieces[:, 0].double().numpy())
     cut_off, quantum = _cut_off(pieces)
+    if _are_rare_counts(pieces, quantum):
+        return _of_counts(pieces, cut_off, quantum)
     left_out = torch.maximum(cut_off, _blank(pieces))
     # The denoiser sees the image in its middle range, with noise that it knows.
     shrink = min(1 / find_range(planes).width, 0.15 / guess)
@@ -157,11 +163,10 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
         agreed = best.any.agreement
         if agreed < DOUBTED and other.any.agreement > max(0.5, agreed + CONVINCING):
             best, best_stride = other, stride
-    clipped = float(cut_off.double().mean())
     if best_stride == 1 and counted(best, quantum):
-        return NoiseEstimate(Poisson(quantum), ERROR_OF_COUNTS, clipped=clipped, quantum=quantum)
+        return _of_counts(pieces, cut_off, quantum)
     noise, error = simplest_model(best)
-    return NoiseEstimate(noise, error, best_stride, clipped, quantum)
+    return NoiseEstimate(noise, error, best_stride, float(cut_off.double().mean()), quantum)
 
 
 def _pieces(planes: NDArray[np.generic]) -> Images:
@@ -212,6 +217,27 @@ def _cut_off(images: Images) -> tuple[Images, float]:
             cut_off[images == values[end]] = 1
     stepwise = len(values) < 0.02 * images.numel()
     return cut_off, float(values.diff().min()) if stepwise else 0.0
+
+
+def _are_rare_counts(images: Images, step: float) -> bool:
+    """Whether these are counts so rare that their variance is their mean, whatever is shown.
+
+    What is shown adds its own variance, but next to that of few counts it is small. A fit to blocks
+    would not do here, as the variance of a block scatters far more than that of normal numbers.
+    """
+    mean = float(images.double().mean())
+    if float(images.min()) != 0 or not 0 < mean < RARE * step:
+        return False
+    side = min(RARE_BLOCK, *images.shape[-2:])
+    means, squares = (avg_pool2d(each, side) for each in (images.double(), images.double() ** 2))
+    within = float((squares - means**2).mean()) * side**2 / (side**2 - 1)
+    return bool(abs(within / (mean * step) - 1) < NEAR_RARE)
+
+
+def _of_counts(images: Images, cut_off: Images, step: float) -> NoiseEstimate:
+    """Counts, each of them a step; no count is the lowest intensity, and nothing is cut off."""
+    clipped = float((cut_off * (images > images.min())).double().mean())
+    return NoiseEstimate(Poisson(step), ERROR_OF_COUNTS, clipped=clipped, quantum=step)
 
 
 def _blank(images: Images) -> Images:

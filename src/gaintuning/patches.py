@@ -1,7 +1,7 @@
 """Random crops of images, and the eight orientations of a square."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil
 
@@ -103,6 +103,10 @@ class Windows:
     height: int
     width: int
 
+    def parity(self, image: int, top: int, left: int) -> int:
+        """Black or white, on a chess board of the windows; of each image the other way round."""
+        return (image + top // self.height + left // self.width) % 2
+
     def draw(self, pixels: int, rng: Generator) -> Iterator[Images]:
         """Windows of about so many pixels in all, without end: each once before any comes again.
 
@@ -130,6 +134,27 @@ class Windows:
         return mask
 
 
+def cut(images: Images, pixels: int, fewest: int = 1) -> Windows:
+    """Cut images into windows of so many pixels at most.
+
+    Each image has at least `fewest` rows and as many columns of them.
+
+    Examples
+    --------
+    >>> windows = cut(torch.rand(2, 1, 512, 300), 256**2)
+    >>> len(windows.places), windows.height, windows.width
+    (8, 256, 150)
+    """
+    side = pixels**0.5
+    rows, columns = (max(fewest, ceil(length / side)) for length in images.shape[-2:])
+    height, width = images.shape[-2] // rows, images.shape[-1] // columns
+    places = [
+        (image, row * height, column * width)
+        for image, row, column in product(range(len(images)), range(rows), range(columns))
+    ]
+    return Windows(images, places, height, width)
+
+
 def chess_board(images: Images, pixels: int) -> tuple[Windows, Windows]:
     """Cut images into windows of so many pixels at most; the black ones and the white ones.
 
@@ -141,15 +166,11 @@ def chess_board(images: Images, pixels: int) -> tuple[Windows, Windows]:
     >>> black.places, white.places, (black.height, black.width)
     ([(0, 0, 0), (0, 256, 150)], [(0, 0, 150), (0, 256, 0)], (256, 150))
     """
-    side = pixels**0.5
-    counts = [max(2, ceil(length / side)) for length in images.shape[-2:]]
-    height, width = (
-        length // count for length, count in zip(images.shape[-2:], counts, strict=True)
+    board = cut(images, pixels, fewest=2)
+    black, white = (
+        replace(board, places=[place for place in board.places if board.parity(*place) == parity])
+        for parity in (0, 1)
     )
-    places: tuple[list[tuple[int, int, int]], ...] = ([], [])
-    for image, row, column in product(*map(range, (len(images), *counts))):
-        places[(image + row + column) % 2].append((image, row * height, column * width))
-    black, white = (Windows(images, some, height, width) for some in places)
     return black, white
 
 

@@ -107,13 +107,15 @@ def residual_of(noisy: Tensor, denoised: Tensor, noise: Noise) -> Residual:
     >>> abs(found.spread - 1) < 0.05, abs(found.correlation) < 0.05
     (True, True)
     """
-    variance = noise.variance(denoised)
-    # Where the model has no noise, as where nothing was counted, there is no unit to divide by.
-    relative = torch.where(variance > 0, (noisy - denoised) / variance.sqrt(), 0.0)
-    square = float(relative.square().mean())
-    beside = float((relative[..., 1:] * relative[..., :-1]).mean())
-    below = float((relative[..., 1:, :] * relative[..., :-1, :]).mean())
-    return Residual(square**0.5, (beside + below) / 2 / square if square > 0 else 0.0)
+    # Sums are compared, as a single pixel may have no noise, like one where nothing was counted.
+    variance = float(noise.variance(denoised).mean())
+    taken = noisy - denoised
+    square = float(taken.square().mean())
+    if not variance > 0 or not square > 0:
+        return Residual(0.0, 0.0)
+    beside = float((taken[..., 1:] * taken[..., :-1]).mean())
+    below = float((taken[..., 1:, :] * taken[..., :-1, :]).mean())
+    return Residual((square / variance) ** 0.5, (beside + below) / 2 / square)
 
 
 def risk_of(noise: Noise) -> Sure | Thinned | Hudson:
@@ -166,8 +168,10 @@ def estimate_error(
         draws.append(torch.cat([piece.flatten() for piece in losses]))
     means = torch.stack([pixels.mean() for pixels in draws])
     found = float(means.mean())
-    variance = noise.variance(noisy).double()
-    seen = (2 * variance.square().mean() + 4 * variance.mean() * max(found, 0.0)) / len(draws[0])
+    of_planes = (noise.variance(plane).double() for plane in noisy.split(1))
+    moments = torch.stack([torch.stack([v.mean(), v.square().mean()]) for v in of_planes])
+    variance, fourth = moments.mean(0).cpu()
+    seen = (2 * fourth + 4 * variance * max(found, 0.0)) / len(draws[0])
     probes = means.var() / count
-    level = (variance_error * variance.mean()).square()
+    level = (variance_error * variance).square()
     return ErrorEstimate(found, float((seen + probes + level).sqrt()))

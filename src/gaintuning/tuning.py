@@ -182,15 +182,15 @@ def tune(
         )
         return losses_unseen(black, white, both, of_black), both
 
-    def error_at(positions: list[Tensor]) -> float:
+    def error_of_mean() -> float:
+        """What the judge is off by for the mean of the two, as it is now."""
         if judge_error is None:
             return 0.0
-        mean.descent.move_to(torch.stack(positions).mean(0))
         return mean_loss(pixel_losses(mean.moving, noisy, judge_error, seed))
 
     first = starts = [learner.descent.positions() for learner in learners]
     at_first = at_starts = seen_at_starts = pixel_losses(mean.moving, noisy, judge, seed, draws)
-    error_at_starts = error_at(starts)
+    error_at_first = error_at_starts = error_of_mean()
     losses: list[Tensor] = []
     for done in range(schedule.rounds):
         told = stage_of(progress, done, schedule.rounds)
@@ -204,7 +204,7 @@ def tune(
                 told(step + 1, schedule.steps)
         ends = [learner.descent.settled() for learner in learners]
         at_ends, seen_at_ends = losses_at(ends)
-        error_at_ends = error_at(ends)
+        error_at_ends = error_of_mean()
         off_by = error_at_starts - error_at_ends
         fall = compare(at_starts, at_ends, off_by)
         if done + 1 == schedule.rounds or not schedule.goes_on_after(fall, noisy):
@@ -230,12 +230,13 @@ def tune(
     accepted = surest > 0 or starts is not first
     gains = go(surest) if accepted else boldest_gains
     at_best = losses_along(surest if accepted else lowest, *way)
+    risk = compare(at_first, at_best, error_at_first - error_of_mean())
     optimism = mean_loss(losses_along(surest, *way)) - mean_loss(losses_along(surest, *seen_way))
     kept = fold(mean.free) if accepted else lay_out_network(fold(network))
     return Tuned(
         kept,
         accepted,
-        compare(at_first, at_best),
+        risk,
         gains,
         boldest_gains,
         torch.stack(losses).tolist(),

@@ -15,6 +15,8 @@ Watch: TypeAlias = Callable[[int, nn.Module], None]
 """Called after each step with the number of steps done and a plain network, which is a copy."""
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def fine_tune(
     network: nn.Module,
     noisy: Images,
@@ -58,7 +60,8 @@ def fine_tune(
     if steps < 1 or not rate > 0:
         raise ValueError(f"steps must be at least 1 and rate above 0, got {steps} and {rate}")
     free = lay_out_network(parameters(network))
-    moving, images = fuse_for(free, noisy), lay_out_images(noisy)
+    # Exact, since the small probes of SURE would be lost in the rounding of bfloat16.
+    moving, images = fuse_for(free, noisy, exact=True), lay_out_images(noisy.clone())
     optimizer = torch.optim.Adam(free_parameters(free), lr=rate)
     for done in range(1, steps + 1):
         optimizer.zero_grad()

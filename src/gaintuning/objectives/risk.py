@@ -121,6 +121,8 @@ class LevelError:
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
         variance = self.noise.variance(noisy)
         step = probe_step(float(variance.mean()) ** 0.5)
+        if not step > 0:  # where nothing was counted, nothing is off
+            return variance
         _, divergence = denoise_with_divergence(denoiser, noisy, step, rng)
         return self.part * variance * (2 * divergence - 1)
 
