@@ -1,8 +1,10 @@
 """One frame of a micrograph against forty: gains of its own, of all, or of the one before.
 
-python experiments/frames.py TEM [--frames 40] [--psnr 3] [--output docs/frames.csv] [--quick]
+python experiments/frames.py TEM [--frames 40] [--psnr 3] [--images 1 5 6 7]
+    [--output docs/frames.csv] [--quick]
 
-TEM is a folder as 'gaintuning reproduce micrographs' takes it. Each clean micrograph becomes a
+TEM is a folder as 'gaintuning reproduce micrographs' takes it, of which some of the micrographs are
+taken, by default those that do not differ by a few atoms alone. Each clean micrograph becomes a
 movie in which nothing moves, with shot noise of that PSNR, for the network `unet-tem`. The last
 frame is scored: denoised by the pre-trained network (in bins), with gains tuned on that frame
 alone, with those tuned on all frames, and with those that went on from frame to frame; beside it
@@ -45,9 +47,10 @@ WAYS = ("pre-trained", "one frame", "all frames", "frame by frame", "mean of the
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("images", type=Path)
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--psnr", type=float, default=3.0, help="of a noisy frame, in dB")
+    parser.add_argument("--images", type=int, nargs="+", default=[1, 5, 6, 7], help="by number")
     parser.add_argument("--output", type=Path, default=Path("frames.csv"))
     parser.add_argument("--quick", action="store_true", help="three frames of the first image")
     arguments = parser.parse_args()
@@ -56,12 +59,14 @@ def main() -> None:
     rows = read_rows(output)
     asked = (str(count), str(arguments.psnr))
     done = {row["image"] for row in rows if (row["frames"], row["noisy_psnr"]) == asked}
-    for path in image_files(arguments.images)[: 1 if arguments.quick else None]:
+    files = image_files(arguments.folder)
+    for number in arguments.images[: 1 if arguments.quick else None]:
+        path = files[number - 1]
         if path.name in done:
             continue
         image = read_image(path)
         clean = torch.from_numpy(image.pixels)[None, None].float()
-        for way, denoised in last_frame(clean, count, arguments.psnr):
+        for way, denoised in last_frame(clean, count, arguments.psnr, seed=number - 1):
             found = torch.from_numpy(denoised)[None, None].float()
             scores = (
                 psnr(found, clean, data_range=1.0),
@@ -70,15 +75,15 @@ def main() -> None:
             told = ["" if score is None else f"{score:.4f}" for score in scores]
             rows.append(dict(zip(FIELDS, [path.name, *asked, way, *told], strict=True)))
         write_rows(output, rows, FIELDS)
-    print(table(rows))
+    print(table([row for row in rows if (row["frames"], row["noisy_psnr"]) == asked]))
 
 
 def last_frame(
-    clean: torch.Tensor, count: int, noisy_psnr: float
+    clean: torch.Tensor, count: int, noisy_psnr: float, seed: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """The last frame of a movie, by each of the ways."""
     noise = Poisson(10 ** (-noisy_psnr / 10) / float(clean.mean()))
-    rng = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(seed)
     movie = np.stack([noise.sample(clean, rng)[0, 0].numpy() for _ in range(count)])
     how = {"network": NETWORK, "noise": noise, "intensity_range": (0.0, 1.0)}
     alone = denoise(movie[-1], **how, orientations=False)

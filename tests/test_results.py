@@ -13,6 +13,7 @@ import pytest
 
 from gaintuning import zoo
 from gaintuning.experiments import registry
+from gaintuning.experiments.experiment import Sources
 from gaintuning.experiments.page import page as page_of_experiment
 from gaintuning.tables import read_table
 
@@ -63,16 +64,24 @@ def test_the_tables_in_the_documentation_are_those_of_the_raw_results(
     assert set12.table(rows("piecewise"), piecewise.RUNS) in page("networks")
 
 
+SIZES = {"set12": 12, "bsd68": 68, "urban100": 50, "documents": 12, "tem": 7}
+"""Images of the sets that the full experiments were made with."""
+
 REPRODUCED = sorted((ROOT / "docs" / "reproduced").glob("*.csv"))
 
 
 @pytest.mark.parametrize("table", REPRODUCED, ids=lambda table: table.stem)
-def test_the_pages_of_experiments_are_those_of_their_rows(table: Path) -> None:
+def test_the_pages_of_experiments_are_those_of_their_rows(table: Path, tmp_path: Path) -> None:
     experiment = registry.load(table.stem)
+    for name, count in SIZES.items():
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            (tmp_path / name / f"{index}.png").touch()
+    asked = len(experiment.cases(Sources(tmp_path, quick=False)))
     found = read_table(table, experiment.kind)
     assert found
     assert not any(row["error"] for row in found)
-    text = page_of_experiment(table.stem, experiment, found, quick=False)
+    text = page_of_experiment(table.stem, experiment, found, asked=asked, quick=False)
     assert table.with_suffix(".md").read_text(encoding="utf-8") == text
     assert "<svg" in table.with_suffix(".svg").read_text()
     assert f"reproduced/{table.stem}.md" in page("results")

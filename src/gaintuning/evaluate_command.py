@@ -11,7 +11,7 @@ from gaintuning.methods import parse_method
 from gaintuning.noise import parse_noise
 from gaintuning.outputs import check_place
 from gaintuning.progress import progress_bars
-from gaintuning.tables import fill, read_table
+from gaintuning.tables import fill, rows_of
 
 
 def compare(
@@ -54,7 +54,7 @@ def compare(
             show(len(cases) - left, len(cases))
             if row["error"]:
                 failures.append(f"{row['method']} on {row['image']}: {row['error']}")
-    rows = read_table(output, KIND)
+    rows = rows_of(output, KIND, cases)
     if as_json:
         print(json.dumps(rows, indent=2))
     elif not quiet:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeAlias
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from gaintuning import zoo
 from gaintuning._types import Images
@@ -22,16 +22,17 @@ from gaintuning.baselines.topaz import denoise_topaz
 from gaintuning.baselines.zero_shot_noise2noise import denoise_zero_shot_noise2noise
 from gaintuning.choosing import ObjectiveName, choose_objective, error_to_compare_by
 from gaintuning.contrast import find_contrast, with_contrast
-from gaintuning.denoising import denoise
+from gaintuning.denoising import Denoised, denoise
 from gaintuning.gains import all_parameters, channel_gains, last_layers
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.objectives import NoiseResampling
+from gaintuning.orientations import MeanOfOrientations
 from gaintuning.randomness import generator
 from gaintuning.stabilizing import Stabilized
 from gaintuning.tiles import run
 from gaintuning.trust import risk_of
-from gaintuning.tuning import Parameters, fuse_for, tune
+from gaintuning.tuning import Parameters, Schedule, fuse_for, tune
 
 FINE_TUNING = 100
 """Steps of methods that move a pre-trained network without a decision."""
@@ -80,15 +81,39 @@ def pretrained(task: Task) -> Images:
 
 
 def gaintuning(task: Task) -> Images:
-    """This package as it comes: contrast, gains by two halves, and the decision to keep them."""
-    result = denoise(
+    """This package as it comes: what the network sees, gains by two halves, eight orientations."""
+    return as_it_comes(task).image[None, None]
+
+
+def gaintuning_once(task: Task) -> Images:
+    """Likewise, but the tuned network is applied once, as others are."""
+    return as_it_comes(task, orientations=False).image[None, None]
+
+
+def in_range(task: Task) -> Images:
+    """The pre-trained network of what this package shows it: bins, less contrast, equal noise."""
+    brief = Schedule(steps=1, rounds=1)
+    return as_it_comes(task, orientations=False, schedule=brief).pretrained[None, None]
+
+
+def as_it_comes(
+    task: Task, *, orientations: bool = True, schedule: Schedule | None = None
+) -> Denoised[Tensor]:
+    return denoise(
         task.noisy[0, 0],
         network=task.network,
         noise=task.noise,
         intensity_range=(0.0, 1.0),
+        orientations=orientations,
+        schedule=schedule,
         seed=task.seed,
     )
-    return result.image[None, None]
+
+
+def in_all_orientations(task: Task) -> Images:
+    """The pre-trained network, applied to the image turned and mirrored in all eight ways."""
+    network = task.load()
+    return torch.from_numpy(run(MeanOfOrientations(network), task.noisy, reach_of=network))
 
 
 def contrast_alone(task: Task) -> Images:
@@ -181,6 +206,9 @@ LOSSES: tuple[ObjectiveName, ...] = (
 )
 OF_A_NETWORK: dict[str, Method] = {
     "pretrained": pretrained,
+    "orientations": in_all_orientations,
+    "in-range": in_range,
+    "gaintuning-once": gaintuning_once,
     "gaintuning": gaintuning,
     **{loss: partial(tuned_by, objective=loss) for loss in LOSSES},
     "contrast": contrast_alone,

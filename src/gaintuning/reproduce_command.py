@@ -60,7 +60,7 @@ def reproduce(
                 failures.append(row["error"])
     rows = [row for row in rows_of(table, experiment.kind, cases) if not row["error"]]
     if rows:
-        told = page(name, experiment, rows, quick=quick)
+        told = page(name, experiment, rows, asked=len(cases), quick=quick)
         with whole_file(text) as file:
             file.write(told.encode())
         with style.context(["default", CHART]), whole_file(figure) as file:

@@ -40,7 +40,7 @@ def checks(rows: Sequence[Row]) -> list[Check]:
     means = [found.mean for group in groups() if (found := group.of(rows))]
     return [
         Check(
-            "similar increases when image and noise are both out of distribution",
+            "the mean improves also where image and noise are both out of distribution",
             f"{min(means):+.2f} to {max(means):+.2f} dB",
             min(means) > 0,
         )

@@ -45,7 +45,7 @@ def checks(rows: Sequence[Row]) -> list[Check]:
         sure, resampling, blind = (mean[loss] for loss in OF_THE_PAPER)
         found += [
             Check(
-                f"sigma {sigma}: SURE is slightly better than noise resampling, and that than "
+                f"sigma {sigma}: SURE is no worse than noise resampling, and that no worse than "
                 "nothing",
                 f"{sure:+.3f}, {resampling:+.3f} dB",
                 sure >= resampling >= 0,
@@ -79,7 +79,8 @@ EXPERIMENT = Experiment(
     ),
     differs=(
         "SURE is minimised in the form of Pang et al. 2021, and what each loss found is kept only "
-        "where the estimated risk fell. The last two losses are not the paper's."
+        "where the estimated risk fell. `slightly` is true at sigma 30: at 80 SURE is far ahead of "
+        "noise resampling. The last two losses are not the paper's."
     ),
     cases=cases,
     table=table,

@@ -103,7 +103,36 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def checks(rows: Sequence[Row]) -> list[Check]:
-    beyond = {key: found for key, found in means(rows).items() if key[1] > TRAINED_UP_TO}
+    every = means(rows)
+    beyond = {key: found for key, found in every.items() if key[1] > TRAINED_UP_TO}
+    return [*_grows_beyond(every), *_is_reduced(beyond)]
+
+
+def _grows_beyond(every: dict[tuple[str, int], list[float]]) -> list[Check]:
+    """Before tuning."""
+    found = []
+    for network in dict.fromkeys(network for network, _ in every):
+        within, beyond = (
+            [
+                before
+                for (name, sigma), (before, *_) in every.items()
+                if name == network and (sigma > TRAINED_UP_TO) is further
+            ]
+            for further in (False, True)
+        )
+        if within and beyond:
+            found.append(
+                Check(
+                    f"{network}: the constant term is negligible at levels it was trained for, and "
+                    "grows at new ones",
+                    f"at most {max(within):.1f}, and at least {min(beyond):.1f}",
+                    5 * max(within) < min(beyond),
+                )
+            )
+    return found
+
+
+def _is_reduced(beyond: dict[tuple[str, int], list[float]]) -> list[Check]:
     return [
         Check(
             f"{network} at sigma {sigma}: GainTuning reduces the amplitude of the constant term",

@@ -6,12 +6,19 @@ from gaintuning.experiments.experiment import Experiment
 from gaintuning.tables import Row, markdown
 
 
-def page(name: str, experiment: Experiment, rows: Sequence[Row], *, quick: bool) -> str:
-    """Markdown, from the rows of the table alone."""
+def page(name: str, experiment: Experiment, rows: Sequence[Row], *, asked: int, quick: bool) -> str:
+    """Markdown, from the rows of the table alone.
+
+    Parameters
+    ----------
+    asked : number of rows of the whole experiment, of which there may be fewer so far.
+    """
+    so_far = "" if len(rows) >= asked else " so far"
     verdicts = [
-        [check.claim, check.found, "yes" if check.holds else "**no**"]
+        [check.claim, check.found, ("yes" if check.holds else "**no**") + so_far]
         for check in experiment.checks(rows)
     ]
+    how_many = "every row" if not so_far else f"the {len(rows)} rows of {asked} that there are"
     command = f"gaintuning reproduce {name} {'--quick' if quick else '--data DATA'} -o FOLDER"
     return f"""# {experiment.title}
 
@@ -33,7 +40,7 @@ What was found, of {experiment.measured}:
 $ {command}
 ```
 
-[{name}.csv]({name}.csv) has every row. {_made_by(rows)}
+[{name}.csv]({name}.csv) has {how_many}. {_made_by(rows)}
 """
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import fmean, median
 
@@ -180,21 +181,23 @@ def checks(rows: Sequence[Row]) -> list[Check]:
                     cost <= 0.05,
                 )
             )
-    for stated, noise in ((True, "known"), (False, "unknown")):
-        told = _told(_some(rows, "bsd68", None, known=stated))
+    for (images, name), (stated, noise) in product(
+        (("bsd68", "BSD68"), ("set12", "Set12")), ((True, "known"), (False, "unknown"))
+    ):
+        told = _told(_some(rows, images, None, known=stated))
         if len(told) < MANY:
             continue
         miss = median(miss for miss, _ in told)
         within = sum(miss <= error for miss, error in told) / len(told)
         found += [
             Check(
-                f"BSD68, {noise} noise: the predicted PSNR is within 0.1 dB of the true one in the "
-                "median",
+                f"{name}, {noise} noise: the predicted PSNR is within 0.1 dB of the true one in "
+                "the median",
                 f"{miss:.3f} dB",
                 miss <= 0.1,
             ),
             Check(
-                f"BSD68, {noise} noise: its standard error covers about 68 %",
+                f"{name}, {noise} noise: its standard error covers about 68 %",
                 f"{100 * within:.0f} % of {len(told)}",
                 abs(within - 0.68) <= 0.1,
             ),
