@@ -22,11 +22,12 @@ from matplotlib.figure import Figure
 from torch import Generator, Tensor, nn
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
-from set12 import read_images, score
+from rows import read_images
 
 from gaintuning import zoo
 from gaintuning.baselines.fine_tuning import fine_tune
 from gaintuning.choosing import choose_objective
+from gaintuning.evaluation import score
 from gaintuning.gains import channel_gains
 from gaintuning.noise import Gaussian
 from gaintuning.objectives import Sure

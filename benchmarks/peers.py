@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from torch import Generator, Tensor
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
-from set12 import read_images
+from rows import read_images
 
 from gaintuning import denoise
 from gaintuning.methods import METHODS, Task

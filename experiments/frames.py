@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from set12 import place_of_rows, read_rows, write_rows
+from rows import place_of_rows, read_rows, write_rows
 
 from gaintuning import denoise, zoo
 from gaintuning.adapted import Adapted, Learned

@@ -13,10 +13,11 @@ import argparse
 from pathlib import Path
 
 import torch
-from set12 import place_of_rows, read_images, read_rows, score, write_rows
+from rows import place_of_rows, read_images, read_rows, write_rows
 from torch import Tensor, nn
 
 from gaintuning import zoo
+from gaintuning.evaluation import score
 from gaintuning.layout import lay_out_network
 from gaintuning.network_commands import COUNTS
 from gaintuning.networks.checkpoint import load_network

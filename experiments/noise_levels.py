@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from set12 import place_of_rows, read_images, read_rows, write_rows
+from rows import place_of_rows, read_images, read_rows, write_rows
 from skimage.restoration import estimate_sigma
 from torch import Tensor
 

@@ -2,11 +2,14 @@
 
 python experiments/out_of_range.py CHECKPOINTS SET12 [--output docs/out-of-range.csv] [--quick]
 
-CHECKPOINTS and the draws of noise are those of set12.py. For each network, level and image: PSNR of
-the network as it is, with the contrast that the estimated risk prefers, and, for the networks with
-additive constants at sigma 70 to 100, what the package makes of the image as it comes: with gains
-tuned at that contrast, or in bins, and the mean over eight orientations. Beside them stands the
-network that was trained on all levels. Rows that are in the output already are not computed again.
+CHECKPOINTS holds the networks of github.com/LabForComputationalVision/bias_free_denoising as
+{dncnn,unet}/{bias,bias_free}/0-55.pt and dncnn/bias/0-100.pt, SET12 the twelve images of Set12.
+Each image gets one draw of noise, which is not clipped and depends on sigma and the image alone;
+outputs are clipped to [0, 1] for PSNR. For each network, level and image: PSNR of the network as it
+is, with the contrast that the estimated risk prefers, and, for the networks with additive constants
+at sigma 70 to 100, what the package makes of the image as it comes: with gains tuned at that
+contrast, or in bins, and the mean over eight orientations. Beside them stands the network that was
+trained on all levels. Rows that are in the output already are not computed again.
 """
 
 import argparse
@@ -14,7 +17,7 @@ import statistics
 from pathlib import Path
 
 import torch
-from set12 import NETWORKS, place_of_rows, read_images, read_rows, write_rows
+from rows import place_of_rows, read_images, read_rows, write_rows
 from torch import Tensor, nn
 
 from gaintuning.choosing import error_to_compare_by
@@ -27,6 +30,13 @@ from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
 from gaintuning.tuning import fuse_for
 
+NETWORKS = {
+    "DnCNN": "dncnn/bias/0-55.pt",
+    "BFCNN": "dncnn/bias_free/0-55.pt",
+    "UNet": "unet/bias/0-55.pt",
+    "UNet bias-free": "unet/bias_free/0-55.pt",
+    "DnCNN, all levels": "dncnn/bias/0-100.pt",
+}
 SIGMAS = (80, 100, 70, 5, 10, 30, 50, 60, 120)
 TUNED = [(name, sigma) for name in ("DnCNN", "UNet") for sigma in (70, 80, 100)]
 GOLD = "DnCNN, all levels"

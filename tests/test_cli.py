@@ -18,11 +18,14 @@ from skimage import data
 from typer.testing import CliRunner
 
 from gaintuning.cli import app
+from gaintuning.commands import plan
 from gaintuning.files import read_image, write_image
 from gaintuning.image import Image
 from gaintuning.metrics import psnr
 from gaintuning.networks import UNet
 from gaintuning.networks.checkpoint import load_network
+from gaintuning.noise import Gaussian
+from gaintuning.noise_estimation import NoiseEstimate
 from gaintuning.simulate.piecewise import piecewise_constant
 
 SIDE = 48
@@ -188,6 +191,75 @@ def test_several_files_and_patterns_go_to_a_folder(noisy: Path, tmp_path: Path) 
         "other.png.html",
     ]
     assert output.count(" -> ") == 2
+
+
+def test_a_pattern_means_files_and_dotted_ones_only_if_it_is_dotted(
+    noisy: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "._noisy.png").write_bytes(b"of macOS")
+    (tmp_path / "folder.png").mkdir()
+    succeed("denoise", tmp_path / "*.png", "-o", tmp_path / "out", "--no-tune")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["noisy.png"]
+    message = fail("denoise", tmp_path / "._*.png", "-o", tmp_path / "out", "--no-tune")
+    assert "._noisy.png could not be read" in message
+    assert noisy.exists()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (ImportError("files of electron microscopes need rosettasciio"), "need rosettasciio"),
+        (MemoryError(), "too little memory for it; denoise it in parts"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nTried to"), "too little memory for it"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "too little memory for it"),
+    ],
+)
+def test_what_fails_for_one_of_several_files_does_not_keep_the_others(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception, words: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(noisy.read_bytes())
+
+    def not_the_first(path: Path) -> Image:
+        if path.name == "a.png":
+            raise trouble
+        return read_image(path)
+
+    monkeypatch.setattr("gaintuning.commands.read_image", not_the_first)
+    words_of_command = ["denoise", tmp_path / "a.png", noisy, "-o", tmp_path / "out", "--no-tune"]
+    status, output, errors = gaintuning(*words_of_command, "--json")
+    assert status == 2
+    assert [record["input"] for record in json.loads(output)] == [str(noisy)]
+    assert f"1 of 2 images failed: {tmp_path / 'a.png'}: " in errors
+    assert words in errors
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["noisy.png"]
+
+
+def test_a_fault_of_the_program_ends_it(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(_: Path) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr("gaintuning.commands.read_image", fault)
+    (tmp_path / "a.png").write_bytes(noisy.read_bytes())
+    words = ["denoise", str(noisy), str(tmp_path / "a.png"), "-o", str(tmp_path / "out")]
+    assert isinstance(CliRunner().invoke(app, words).exception, RuntimeError)
+
+
+def test_planning_takes_as_long_for_each_of_many_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve, asked = Path.resolve, []
+
+    def counted(path: Path) -> Path:
+        asked.append(path)
+        return resolve(path)
+
+    monkeypatch.setattr(Path, "resolve", counted)
+    sources = [tmp_path / f"{index}.png" for index in range(50)]
+    jobs = plan(sources, tmp_path / "out", tmp_path / "pages")
+    assert len(jobs) == 50
+    assert len(asked) == 3 * 50  # of each file the source, the target and the page
 
 
 @pytest.mark.usefixtures("noisy")
@@ -506,6 +578,15 @@ def test_info_tells_of_images_and_networks(noisy: Path, tmp_path: Path) -> None:
     assert json.loads(succeed("info", tmp_path / "0-55.pt", "--json"))["parameters"] == 233_440
     assert "dtype" in succeed("info", noisy)
     assert "does not exist" in fail("info", tmp_path / "none.png")
+
+
+def test_info_tells_of_each_remark(noisy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = NoiseEstimate(Gaussian(20.0), 0.01, stride=2, clipped=0.1)
+    monkeypatch.setattr("gaintuning.info_command.find_noise", lambda *_: found)
+    note = json.loads(succeed("info", noisy, "--json"))["note"]
+    assert note == "; ".join(found.remarks)
+    assert "neighbouring pixels" in note
+    assert "cut off" in note
 
 
 def test_networks_lists_what_is_on_board() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from gaintuning.simulate.nanoparticle import (
     PLATINUM,
     SURFACE,
     Columns,
+    ceria_support,
     columns,
     platinum_particle,
     supported_particle,
@@ -78,6 +80,26 @@ def test_no_two_atoms_are_in_the_same_place_across_the_border_of_the_cell(seed: 
     oxide = atoms[[symbol != "Pt" for symbol in atoms.symbols]]
     of_bond, _ = cKDTree(oxide.positions).query(oxide.positions, 2)
     assert np.median(of_bond[:, 1]) == pytest.approx(CERIA * 3**0.5 / 4, rel=1e-6)
+
+
+WITHOUT_A_STEP = {"111": (0, 2, 3, 6, 7, 8, 11, 15), "001": (5, 9, 13, 14), "110": (4, 10)}
+"""Seeds of such supports, by the surface that is drawn for them."""
+
+
+@pytest.mark.parametrize(
+    ("surface", "seed"), [(name, seed) for name, seeds in WITHOUT_A_STEP.items() for seed in seeds]
+)
+def test_every_layer_of_a_support_is_whole_the_last_one_too(surface: str, seed: int) -> None:
+    support = ceria_support(rng(seed))
+    heights = support.positions[:, 1].round(2)
+    layers = Counter(zip(heights.tolist(), support.symbols, strict=True))
+    for element in ("Ce", "O"):
+        assert len({count for (_, symbol), count in layers.items() if symbol == element}) == 1
+    # Along [111] oxygen lies above cerium by a quarter of the distance to the next cerium.
+    highest = SURFACE + (CERIA * 3**0.5 / 12 if surface == "111" else 0.0)
+    last = {symbol for height, symbol in layers if height == pytest.approx(highest, abs=0.01)}
+    assert last == {"111": {"O"}, "001": {"Ce"}, "110": {"Ce", "O"}}[surface]
+    assert heights.max() == pytest.approx(highest, abs=0.01)
 
 
 def test_the_columns_hold_every_heavy_atom(specimen: Atoms) -> None:
@@ -190,6 +212,28 @@ def test_another_series_that_was_stopped_keeps_nothing_of_the_one_before(
     assert (tmp_path / "stopped").exists()
     assert {path.read_text() for path in folder.glob("*.csv")} == {"1"}
     assert len(list(folder.glob("*.csv"))) == 40
+
+
+def test_of_another_number_of_micrographs_none_is_left_among_the_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(series: simulate_command.Series, folder: Path, first: int) -> None:
+        (folder / "noisy").mkdir(exist_ok=True)
+        digits = len(str(series.count - 1))
+        for index in range(first, min(first + 10, series.count)):
+            for name in (f"{index:0{digits}}.tif", f"noisy/{index:0{digits}}.tif"):
+                (folder / name).touch()
+            (folder / f"{index:0{digits}}.csv").touch()
+
+    monkeypatch.setattr(simulate_command, "write_micrographs", write)
+    simulate(tmp_path / "a", "--count", "11")
+    for name in ("of mine.tif", "of mine.csv"):
+        (tmp_path / "a" / name).touch()
+    simulate(tmp_path / "a", "--count", "3", "--force")
+    names = sorted(str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*.*"))
+    made = [f"{index}.{suffix}" for index in range(3) for suffix in ("csv", "tif")]
+    noisy = [f"noisy/{index}.tif" for index in range(3)]
+    assert names == [*made, *noisy, "of mine.csv", "of mine.tif", "series.json"]
 
 
 def test_a_folder_of_micrographs_that_was_stopped_goes_on(

@@ -1,8 +1,11 @@
 """Files of electron microscopes: what they hold is read, written and told of; damage is named."""
 
 import importlib.util
+import json
+import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,9 +17,9 @@ from rsciio import emd, tvips
 from typer.testing import CliRunner
 
 from gaintuning.cli import app
-from gaintuning.files import read_image, write_image
+from gaintuning.files import make_room, open_image, read_image, write_image
 from gaintuning.image import Image
-from gaintuning.tiff import CENTIMETRES
+from gaintuning.pixels import CENTIMETRES
 
 RNG = np.random.default_rng(0)
 COUNTS = RNG.poisson(20, (5, 12, 16)).astype(np.uint16)
@@ -134,6 +137,17 @@ def test_an_emi_file_tells_of_the_pixels_beside_it(tmp_path: Path) -> None:
         read_image(tmp_path / "b.emi")
 
 
+def test_what_a_reader_has_to_say_does_not_come_between_what_is_asked_for(tmp_path: Path) -> None:
+    """In a process of its own, as rosettasciio begins to print when it is imported."""
+    emi(tmp_path / "b.emi", COUNTS)
+    description = tia_description({"Magnification": ("high", "x")})
+    (tmp_path / "b.emi").write_bytes(description)
+    command = [sys.executable, "-m", "gaintuning", "info", str(tmp_path / "b.emi"), "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(told.stdout)["axes"] == "TYX"
+    assert told.stderr == ""
+
+
 @each_format
 def test_a_movie_is_read_with_the_size_of_its_pixels(tmp_path: Path, name: str) -> None:
     WRITERS[name](tmp_path / name, COUNTS)
@@ -224,6 +238,145 @@ def test_mrc_gives_back_every_image_that_it_can_hold(tmp_path: Path, dtype: str,
     image = read_image(tmp_path / "a.mrc")
     assert (image.axes, image.pixels.dtype, image.pixel_size) == (axes, dtype, {})
     np.testing.assert_array_equal(image.pixels, pixels)
+
+
+def mrc_of_others(
+    path: Path, pixels: np.ndarray, extended: bytes = b"", *, order: str = "<", **fields: object
+) -> None:
+    """An MRC as other programs write it."""
+    head = np.zeros((), mrcfile.dtypes.HEADER_DTYPE.newbyteorder(order))
+    stamp = mrcfile.utils.machine_stamp_from_byte_order(order)
+    of_all = {"map": b"MAP ", "machst": stamp, "nsymbt": len(extended), "nversion": 20141}
+    of_all |= dict(zip(("mapc", "mapr", "maps"), (1, 2, 3), strict=True))
+    of_all["mode"] = mrcfile.utils.mode_from_dtype(pixels.dtype)
+    *_, planes, height, width = (1, *pixels.shape)
+    for axis, length in zip("xyz", (width, height, planes), strict=True):
+        of_all |= {f"n{axis}": length, f"m{axis}": length}
+    for name, value in (of_all | fields).items():
+        head[name] = value
+    ordered = pixels.astype(pixels.dtype.newbyteorder(order))
+    path.write_bytes(head.tobytes() + extended + ordered.tobytes())
+
+
+def of_imod(flags: int, order: str = "<") -> np.ndarray:
+    """The part of a header in which IMOD has its stamp at byte 152 and its flags after it."""
+    words = np.zeros(21, f"{order}i4")
+    words[10:12] = 1146047817, flags
+    return words.view("V84")[0]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("flags", [0b100, 0b101])
+def test_bytes_are_unsigned_where_imod_does_not_say_that_they_are_signed(
+    tmp_path: Path, order: str, flags: int
+) -> None:
+    bytes_ = np.array([[0, 100, 200], [127, 128, 255]], np.uint8)
+    imod = of_imod(flags, order)
+    mrc_of_others(tmp_path / "a.st", bytes_.view(np.int8), order=order, extra2=imod)
+    image = read_image(tmp_path / "a.st")
+    signed = bool(flags & 1)
+    assert image.pixels.dtype == (np.int8 if signed else np.uint16)
+    np.testing.assert_array_equal(image.pixels, bytes_.view(np.int8) if signed else bytes_)
+    write_image(tmp_path / "b.mrc", image)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.mrc").pixels, image.pixels)
+
+
+def test_bytes_of_no_imod_are_signed_and_a_movie_of_bytes_is_read_frame_by_frame(
+    tmp_path: Path,
+) -> None:
+    movie = COUNTS.astype(np.uint8) + 180
+    mrc_of_others(tmp_path / "a.mrc", movie.view(np.int8))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.mrc").pixels, movie.view(np.int8))
+    mrc_of_others(tmp_path / "b.mrc", movie.view(np.int8), extra2=of_imod(0))
+    opened = open_image(tmp_path / "b.mrc")
+    assert not isinstance(opened.pixels, np.ndarray)
+    assert (opened.pixels.shape, opened.pixels.dtype) == (movie.shape, np.uint16)
+    np.testing.assert_array_equal(opened.pixels[3], movie[3])
+
+
+@pytest.mark.parametrize("extended", [b"", bytes(100), bytes(4000)])
+def test_a_microscope_that_tells_nothing_of_its_planes_does_no_harm(
+    tmp_path: Path, extended: bytes
+) -> None:
+    mrc_of_others(tmp_path / "a.mrc", COUNTS, extended, exttyp=b"FEI1")
+    image = read_image(tmp_path / "a.mrc")
+    assert image.acquisition == {}
+    np.testing.assert_array_equal(image.pixels, COUNTS)
+
+
+OLD = [{"machst": [0] * 4}, {"map": b""}, {"map": b"", "machst": [0] * 4}]
+
+
+@pytest.mark.parametrize("missing", OLD)
+@pytest.mark.parametrize(("dtype", "order"), [("u2", "<"), ("f4", ">"), ("i1", "<")])
+def test_an_old_mrc_without_its_words_is_read(
+    tmp_path: Path, missing: dict[str, object], dtype: str, order: str
+) -> None:
+    pixels = COUNTS.astype(dtype)
+    mrc_of_others(tmp_path / "a.mrc", pixels, bytes(100), order=order, **missing)
+    image = read_image(tmp_path / "a.mrc")
+    assert image.axes == "TYX"
+    np.testing.assert_array_equal(image.pixels, pixels)
+
+
+@pytest.mark.parametrize("missing", OLD)
+@pytest.mark.parametrize("change", [-1, 1, -1000, -len(COUNTS.tobytes())])
+def test_without_its_words_a_file_of_another_length_is_no_mrc(
+    tmp_path: Path, missing: dict[str, object], change: int
+) -> None:
+    path = tmp_path / "a.mrc"
+    mrc_of_others(path, COUNTS, bytes(100), **missing)
+    whole = path.read_bytes()
+    path.write_bytes((whole + bytes(1))[: len(whole) + change])
+    with pytest.raises(ValueError, match=r"a\.mrc could not be read as \.mrc .*cut short"):
+        read_image(path)
+
+
+GEOMETRY = {
+    "nxstart": 3, "nystart": -4, "nzstart": 5, "origin": (1.5, -2.5, 3.5), "cellb": (90, 90, 120),
+    "mapc": 2, "mapr": 1, "maps": 3, "extra2": of_imod(0b100),
+}  # fmt: skip
+TILTS = np.arange(-2, 3).astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_what_only_mrc_has_a_place_for_is_kept_from_mrc_to_mrc(
+    tmp_path: Path, dtype: type[np.generic]
+) -> None:
+    mrc_of_others(tmp_path / "a.st", COUNTS, TILTS, exttyp=b"SERI", **GEOMETRY)
+    image = read_image(tmp_path / "a.st")
+    write_image(tmp_path / "b.mrc", replace(image, pixels=image.pixels.astype(dtype)))
+    like = replace(open_image(tmp_path / "a.st"), pixels=image.pixels.astype(dtype))
+    room = make_room(tmp_path / "c.mrc", like)
+    for name in ("b.mrc", "c.mrc"):
+        with mrcfile.open(tmp_path / name) as file:
+            assert {key: file.header[key].item() for key in GEOMETRY} == {
+                key: value if isinstance(value, (int, tuple)) else value.item()
+                for key, value in GEOMETRY.items()
+            }
+            assert file.header.exttyp == b"SERI"
+            assert file.extended_header.tobytes() == TILTS
+            assert file.data.dtype == dtype
+    assert room == 1024 + len(TILTS)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.mrc").pixels, COUNTS)
+    write_image(tmp_path / "d.tif", image)
+    write_image(tmp_path / "e.mrc", read_image(tmp_path / "d.tif"))
+    with mrcfile.open(tmp_path / "e.mrc") as file:
+        assert (file.header.nxstart, file.header.mapc, file.extended_header.nbytes) == (0, 1, 0)
+
+
+def test_of_another_byte_order_or_age_what_could_be_mistaken_is_left_out(tmp_path: Path) -> None:
+    mrc_of_others(tmp_path / "a.mrc", COUNTS, TILTS, order=">", exttyp=b"SERI", **GEOMETRY)
+    write_image(tmp_path / "b.mrc", read_image(tmp_path / "a.mrc"))
+    with mrcfile.open(tmp_path / "b.mrc") as file:
+        assert file.header.nystart == -4
+        assert file.header.origin.item() == GEOMETRY["origin"]
+        assert (file.header.exttyp, file.extended_header.nbytes) == (b"", 0)
+    mrc_of_others(tmp_path / "c.mrc", COUNTS, map=b"", **GEOMETRY)
+    write_image(tmp_path / "d.mrc", read_image(tmp_path / "c.mrc"))
+    with mrcfile.open(tmp_path / "d.mrc") as file:
+        assert file.header.nystart == -4
+        assert file.header.origin.item() == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,19 @@
 """A long movie: frame by frame, in any format, and gone on with where it stopped."""
 
+import errno
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
+from importlib.resources import as_file, files
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
@@ -17,7 +25,7 @@ from gaintuning.files import read_image, write_image
 from gaintuning.image import Image
 from gaintuning.movies import frame_of, is_long, parts_of
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
-from gaintuning.scaling import IntensityRange
+from gaintuning.scaling import IntensityRange, spread
 from gaintuning.tuning import Schedule
 
 NM = {"Y": (0.02, "nm"), "X": (0.02, "nm")}
@@ -101,6 +109,21 @@ def test_each_frame_is_denoised_by_what_was_learned_of_all(tmp_path: Path, name:
         assert written.acquisition == TAKEN
         assert written.pixel_size["X"][0] == pytest.approx(0.2 if name == "a.mrc" else 0.02)
     assert [path.name for path in tmp_path.iterdir() if "unfinished" in path.name] == []
+
+
+def test_what_only_mrc_has_a_place_for_is_kept_in_a_movie(tmp_path: Path) -> None:
+    tilts = np.arange(FRAMES, dtype=np.int16).view("V1")
+    source = movie_in(tmp_path, "movie.mrc")
+    with mrcfile.open(source, "r+") as file:
+        file.set_extended_header(tilts)
+        file.header.exttyp, file.header.origin = b"SERI", (1.5, 0.0, -2.0)
+    assert run(source, tmp_path / "a.mrc", "--no-tune").exit_code == 0
+    with mrcfile.open(tmp_path / "a.mrc") as file:
+        assert file.header.exttyp == b"SERI"
+        assert file.header.origin.item() == (1.5, 0.0, -2.0)
+        assert file.extended_header.tobytes() == tilts.tobytes()
+        assert file.data.shape == (FRAMES, 32, 40)
+        assert file.data[-1].mean() == pytest.approx(60, abs=5)
 
 
 def test_a_stopped_movie_goes_on_where_it_was(
@@ -187,6 +210,92 @@ def test_another_request_or_another_movie_begins_anew(
     np.testing.assert_array_equal(read_image(target).pixels.shape, (FRAMES, 32, 40))
 
 
+def test_an_upgrade_or_other_weights_under_the_same_name_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target, weights = movie_in(tmp_path), tmp_path / "a.tif", tmp_path / "own.safetensors"
+    with as_file(files("gaintuning") / "weights" / "unet.safetensors") as on_board:
+        weights.write_bytes(on_board.read_bytes())
+    network = ("--network", str(weights))
+    stopped_after(4, monkeypatch, source, target, *network)
+    assert "gone on" in run(source, target, *network).output
+    target.unlink()
+    stopped_after(4, monkeypatch, source, target, *network)
+    os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1))
+    assert "gone on" not in run(source, target, *network).output
+    target.unlink()
+    stopped_after(4, monkeypatch, source, target)
+    monkeypatch.setattr(commands, "version", lambda _: "99.0")
+    assert "gone on" not in run(source, target).output
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("request.json", b""),
+        ("room", b""),
+        ("learned.safetensors", b""),
+        ("learned.safetensors", safetensors.torch.save({"gains": torch.ones(1)})),
+        ("learned.safetensors", safetensors.torch.save({}, {"channels": '[{"new": 1}]'})),
+    ],
+)
+def test_a_folder_that_says_nothing_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes
+) -> None:
+    """As after a loss of power, or by a version that keeps other things."""
+    source, target = movie_in(tmp_path), tmp_path / "a.tif"
+    stopped_after(4, monkeypatch, source, target)
+    (tmp_path / ".a.tif.unfinished" / name).write_bytes(content)
+    result = run(source, target)
+    assert result.exit_code == 0, result.output
+    assert "gone on" not in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "movie.tif"]
+
+
+def test_of_two_runs_at_once_the_second_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = movie_in(tmp_path), tmp_path / "a.tif"
+    stopped_after(4, monkeypatch, source, target)
+    before = {path: path.read_bytes() for path in (tmp_path / ".a.tif.unfinished").iterdir()}
+    with unfinished.Unfinished(target, Image(counts(), "TYX"), {}):
+        result = run(source, target)
+    assert result.exit_code == 2
+    assert "a.tif is being written by another run of gaintuning; wait for it" in result.output
+    assert {path: path.read_bytes() for path in before} == before
+    assert "gone on with from frame 4 on" in run(source, target).output
+
+
+def test_a_run_that_was_killed_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = movie_in(tmp_path), tmp_path / "a.tif"
+    stopped_after(4, monkeypatch, source, target)
+    held = (
+        "import os; from pathlib import Path; import numpy as np\n"
+        "from gaintuning.image import Image; from gaintuning.unfinished import Unfinished\n"
+        f"with Unfinished(Path({str(target)!r}), Image(np.zeros((2, 4, 4)), 'TYX'), {{}}):\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", held], check=False).returncode != 0
+    assert "gone on with from frame 4 on" in run(source, target).output
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_where_there_are_no_locks_it_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="this system has other locks")
+
+    def refuse(*_: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    result = run(movie_in(tmp_path), tmp_path / "a.tif", "--no-tune")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "movie.tif"]
+
+
 def test_a_folder_that_was_left_behind_by_a_finished_movie_does_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +380,37 @@ def test_parts_come_from_all_over_the_movie() -> None:
     assert len(np.unique(parts)) == 16
     stacks = parts_of(Image(np.broadcast_to(pixels[:, None], (100, 5, 300, 400)), "TZYX")).pixels
     assert stacks.shape == (16, 1, 256, 256)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "expected"),
+    [
+        ((10, 200, 100), "TYX", 10),
+        ((1, 700, 600), "TYX", 4),
+        ((3, 2, 300, 200), "TCYX", 3),
+        ((5, 600, 300), "ZYX", 10),
+        ((2, 9, 100, 100), "TZYX", 16),
+        ((7, 600, 600, 3), "TYXS", 16),
+    ],
+)
+def test_no_pixel_is_in_two_parts(shape: tuple[int, ...], axes: str, expected: int) -> None:
+    """For the pixels that judge must not be among those that were learned from."""
+    numbers = np.arange(np.prod(shape), dtype=np.int64).reshape(shape)
+    parts = parts_of(Image(numbers, axes)).pixels
+    assert len(np.unique(parts)) == parts.size
+    assert len(parts) == expected
+    first = parts.reshape(len(parts), -1)[:, 0]
+    assert set(first // numbers[0].size) == set(range(len(numbers)))
+
+
+@pytest.mark.parametrize("count", [16, 17, 40])
+def test_of_many_frames_one_part_is_drawn_each(count: int) -> None:
+    pixels = np.arange(count * 2 * 260 * 530, dtype=np.uint32).reshape(count, 2, 260, 530)
+    rng, expected = np.random.default_rng(0), []
+    for index in spread(count, 16):
+        z, y, x = (int(rng.integers(n)) for n in (2, 260 - 256 + 1, 530 - 256 + 1))
+        expected.append(pixels[index, z : z + 1, y : y + 256, x : x + 256])
+    np.testing.assert_array_equal(parts_of(Image(pixels, "TZYX")).pixels, expected)
 
 
 def test_only_a_stack_of_many_pixels_is_long() -> None:

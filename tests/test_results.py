@@ -19,7 +19,6 @@ from gaintuning.tables import read_table
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
-SCRIPT = EXPERIMENTS / "set12.py"
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def experiment(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
     return importlib.import_module
 
 
-def rows(name: str = "set12") -> list[dict[str, str]]:
+def rows(name: str) -> list[dict[str, str]]:
     with (ROOT / "docs" / f"{name}.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -38,30 +37,16 @@ def page(name: str) -> str:
     return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
-def scores(network: str, sigma: int, objective: str, name: str = "set12") -> np.ndarray:
-    """PSNR before and after, an image a row."""
-    wanted = (network, str(sigma), objective)
-    return np.array(
-        [
-            (float(row["before"]), float(row["after"]))
-            for row in rows(name)
-            if (row["network"], row["sigma"], row["objective"]) == wanted
-        ]
-    )
-
-
 def test_the_tables_in_the_documentation_are_those_of_the_raw_results(
     experiment: Callable[[str], ModuleType],
 ) -> None:
-    names = ("set12", "networks", "piecewise", "noise_levels", "out_of_range", "frames")
-    set12, networks, piecewise, noise_levels, out_of_range, frames = map(experiment, names)
+    names = ("networks", "noise_levels", "out_of_range", "frames")
+    networks, noise_levels, out_of_range, frames = map(experiment, names)
     assert out_of_range.table(rows("out-of-range")) in page("noise")
     assert noise_levels.table(rows("noise")) in page("noise")
-    assert set12.table(rows(), set12.RUNS) in page("results")
     assert frames.table(rows("frames")) in page("micrographs")
     assert networks.cards() in page("networks")
     assert networks.table(rows("networks")) in page("networks")
-    assert set12.table(rows("piecewise"), piecewise.RUNS) in page("networks")
 
 
 SIZES = {"set12": 12, "bsd68": 68, "urban100": 50, "documents": 12, "tem": 7}
@@ -109,15 +94,28 @@ def test_the_networks_on_board_are_nearly_as_good_as_the_published_ones(
     assert psnr[name] >= psnr[f"published/{name}"] - 0.25
 
 
-def test_a_network_of_flat_scenes_smooths_natural_images_and_tuning_mends_it() -> None:
-    natural = scores("dncnn", 30, "none", "piecewise")[:, 0]
-    flat = scores("dncnn-piecewise", 30, "none", "piecewise")[:, 0]
-    assert len(natural) == len(flat) == 12
-    assert flat.mean() <= natural.mean() - 0.8
-    before, after = scores("dncnn-piecewise", 30, "sure", "piecewise").T
-    assert len(before) == 12
-    assert (after - before).mean() >= 1.0
-    assert (after - before).min() > 0.4
+HOLD = {
+    "fig3": ["SURE improves the mean", "up to 0.3 dB", "worse in 3 of 412"],
+    "fig4": ["unet at sigma 80, sure", "dncnn at sigma 80, sure", "flat scenes to natural images"],
+    "losses": ["SURE is no worse than noise resampling", "outperforms the blind-spot loss"],
+    "poisson": ["(pure) restores", "(gaintuning) restores", "(blind-spot) restores"],
+    "net-bias": ["negligible at levels", "reduces the amplitude"],
+    "filters": ["more precisely targeted"],
+    "micrographs": ["beats the pre-trained network on every image", "beats bm3d", "beats topaz"],
+}
+"""Claims that were found to hold; of those that were not, the pages tell."""
+
+
+@pytest.mark.parametrize("name", HOLD)
+def test_what_the_documentation_says_to_hold_does(name: str) -> None:
+    experiment = registry.load(name)
+    found = read_table(ROOT / "docs" / "reproduced" / f"{name}.csv", experiment.kind)
+    checks = experiment.checks(found)
+    for claim in HOLD[name]:
+        some = [check for check in checks if claim in check.claim]
+        assert some, claim
+        for check in some:
+            assert check.holds, f"{check.claim}: {check.found}"
 
 
 def test_the_weights_are_small_enough_to_come_with_the_package() -> None:
@@ -146,21 +144,6 @@ def test_the_noise_of_natural_images_is_found() -> None:
             assert sum(error == 0 for error in found.values()) >= 60
 
 
-@pytest.mark.parametrize("network", ["DnCNN", "UNet"])
-def test_sure_improves_images_like_the_training_set_and_harms_none(network: str) -> None:
-    before, after = scores(network, 30, "sure").T
-    assert len(before) == 12
-    assert (after - before).mean() >= 0.08
-    assert (after - before).min() >= -0.01
-
-
-def test_gains_alone_nearly_make_a_network_for_all_levels() -> None:
-    tuned = scores("DnCNN", 80, "sure")
-    gold = scores("DnCNN, all levels", 80, "none")
-    assert len(tuned) == len(gold) == 12
-    assert tuned[:, 1].mean() >= gold[:, 1].mean() - 0.25
-
-
 @pytest.mark.parametrize("sigma", ["70", "80", "100"])
 @pytest.mark.parametrize("network", ["DnCNN", "UNet"])
 def test_contrast_and_gains_make_a_network_for_levels_it_was_not_trained_for(
@@ -183,41 +166,21 @@ def test_contrast_and_gains_make_a_network_for_levels_it_was_not_trained_for(
     assert mean("before", network) < gold - 2
 
 
-@pytest.mark.parametrize("objective", ["blind-spot", "noise-resampling"])
-def test_the_other_losses_mend_noise_beyond_the_training_range(objective: str) -> None:
-    before, after = scores("DnCNN", 80, objective).T
-    assert len(before) == 12
-    assert (after - before).mean() >= 4
-
-
-def test_the_experiment_runs_small_and_goes_on_where_it_stopped(
-    published: Callable[[str], Path], tmp_path: Path
-) -> None:
-    output = tmp_path / "quick-small.csv"
-    command = [sys.executable, str(SCRIPT), str(published("checkpoints")), "--quick"]
-    command += [str(published("data/set12")), "--output", str(tmp_path / "small.csv")]
-    first = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    whole = output.read_text()
-    output.write_text("".join(whole.splitlines(keepends=True)[:-3]))
-    again = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert output.read_text().count("\n") == whole.count("\n")
-    assert first.splitlines()[:5] == again.splitlines()[:5]
-
-
 @pytest.mark.parametrize(
     ("name", "folders", "words"),
     [
         ("networks", ["data/set12", "data/bsd68"], f"| {zoo.DEFAULT} |"),
-        ("piecewise", ["data/set12"], "| dncnn-piecewise | 30 | sure |"),
         ("noise_levels", ["data/bsd68"], "| sigma 20 | 2 |"),
         ("out_of_range", ["checkpoints", "data/set12"], "| 80 | UNet | 2 |"),
         ("particle", [], "3 images in"),
+        ("scenes", [], "12 scenes"),
     ],
 )
 def test_the_experiments_run_small(
     published: Callable[[str], Path], tmp_path: Path, name: str, folders: list[str], words: str
 ) -> None:
-    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), "--quick"]
+    command = [sys.executable, str(EXPERIMENTS / f"{name}.py")]
     command += [str(published(folder)) for folder in folders]
-    command += ["--output", str(tmp_path / ("small.png" if name == "particle" else "small.csv"))]
+    command += ["--output", str(tmp_path / ("small.csv" if folders else "small.png"))]
+    command += [] if name == "scenes" else ["--quick"]
     assert words in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,6 +1,7 @@
 """TIFF: each dialect's axes and pixel size, as other programs write and read them."""
 
 import logging
+import threading
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gaintuning.files import read_image, write_image
+from gaintuning.complaints import complaints_of
+from gaintuning.files import open_image, read_image, write_image
 from gaintuning.image import Image
-from gaintuning.tiff import complaints_of
 
 MICRONS = {"Z": (0.3, "µm"), "Y": (0.065, "µm"), "X": (0.065, "µm")}
 STACK = np.arange(2 * 20 * 30, dtype=np.uint16).reshape(2, 20, 30)
@@ -23,6 +24,8 @@ def written(path, shape, dtype=np.uint16, **options):
 
 
 GRAY = {"photometric": "minisblack"}
+CONTIG = GRAY | {"planarconfig": "contig"}
+RGB = {"photometric": "rgb"}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,8 @@ GRAY = {"photometric": "minisblack"}
         ((20, 30), {}, "YX"),
         ((20, 30, 3), {}, "YXS"),
         ((20, 30, 4), {"photometric": "rgb"}, "YXS"),
-        ((20, 30, 2), GRAY | {"planarconfig": "contig"}, "YXS"),
+        ((20, 30, 2), CONTIG | {"extrasamples": ["unassalpha"]}, "YXS"),
+        ((20, 30, 4), {"photometric": "rgb", "extrasamples": ["assocalpha"]}, "YXS"),
         ((5, 20, 30), GRAY, "ZYX"),
         ((5, 20, 30), GRAY | {"metadata": None}, "ZYX"),
         ((4, 5, 20, 30), GRAY, "TZYX"),
@@ -62,10 +66,32 @@ def test_samples_and_channels_that_stand_elsewhere_are_moved(tmp_path):
     pixels, image = written(tmp_path / "a.tif", (3, 20, 30), **planar)
     assert image.axes == "YXS"
     np.testing.assert_array_equal(image.pixels, np.moveaxis(pixels, 0, -1))
-    many = GRAY | {"planarconfig": "contig"}
-    pixels, image = written(tmp_path / "b.tif", (20, 30, 7), **many)
+    pixels, image = written(tmp_path / "b.tif", (20, 30, 7), **CONTIG)
     assert image.axes == "CYX"
     np.testing.assert_array_equal(image.pixels, np.moveaxis(pixels, -1, 0))
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "axes"),
+    [
+        ((20, 30, 2), CONTIG, "CYX"),
+        ((20, 30, 4), CONTIG, "CYX"),
+        ((20, 30, 4), RGB | {"extrasamples": ["unspecified"]}, "CYX"),
+        ((5, 20, 30, 2), CONTIG | {"metadata": {"axes": "TYXS"}}, "TCYX"),
+        ((2, 20, 30), GRAY | {"planarconfig": "separate", "metadata": {"axes": "SYX"}}, "CYX"),
+        ((3, 20, 30, 2), CONTIG | {"metadata": {"axes": "CYXS"}}, "CZYX"),
+    ],
+)
+def test_no_sample_is_taken_for_alpha_unless_the_file_says_so(tmp_path, shape, options, axes):
+    pixels, image = written(tmp_path / "a.tif", shape, **options)
+    assert image.axes == axes
+    in_front = np.moveaxis(pixels, -1, -3) if shape[-1] in (2, 4) else pixels
+    np.testing.assert_array_equal(image.pixels, in_front)
+
+
+def test_inks_are_refused_with_a_cure(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.tif cannot be used: .*CMYK.* convert it to RGB$"):
+        written(tmp_path / "a.tif", (20, 30, 4), np.uint8, photometric="separated")
 
 
 def test_the_largest_series_is_read(tmp_path):
@@ -141,6 +167,48 @@ def test_other_programs_find_the_resolution_in_the_tags(tmp_path):
         assert file.pages[0].get_resolution("micrometer") == pytest.approx((200 / 13,) * 2, 1e-9)
 
 
+def by_imagej(path, stored, *lines):
+    """A stack of three planes as ImageJ writes it, its first byte the most significant."""
+    description = "\n".join(("ImageJ=1.54f", "images=3", "frames=3", "hyperstack=true", *lines, ""))
+    tifffile.imwrite(path, stored, metadata=None, description=description, byteorder=">", **GRAY)
+
+
+def test_signed_numbers_of_imagej_are_what_they_are(tmp_path):
+    signed = np.random.default_rng(0).integers(-(2**15), 2**15, (3, 20, 30), np.int16)
+    stored = (signed.astype(np.int32) + 2**15).astype(np.uint16)
+    straight_line = ("cf=0", "c0=-32768.0", "c1=1.0", "vunit=Gray Value")
+    by_imagej(tmp_path / "a.tif", stored, *straight_line)
+    image = read_image(tmp_path / "a.tif")
+    assert image.pixels.dtype == np.int16
+    np.testing.assert_array_equal(image.pixels, signed)
+    opened = open_image(tmp_path / "a.tif").pixels
+    assert not isinstance(opened, np.ndarray)  # as it is not read before it is looked at
+    np.testing.assert_array_equal(opened[1], signed[1])
+    write_image(tmp_path / "b.tif", image)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.series[0].kind == "imagej"
+        assert file.pages[0].tags["SampleFormat"].value == tifffile.SAMPLEFORMAT.INT
+    np.testing.assert_array_equal(read_image(tmp_path / "b.tif").pixels, signed)
+    by_imagej(tmp_path / "c.tif", stored, "cf=0", "c0=0.0", "c1=2.5")
+    np.testing.assert_array_equal(read_image(tmp_path / "c.tif").pixels, stored)
+
+
+def test_the_interval_between_frames_is_kept(tmp_path):
+    movie = np.tile(STACK[:1], (3, 1, 1))
+    by_imagej(tmp_path / "a.tif", movie, "finterval=0.25")
+    image = read_image(tmp_path / "a.tif")
+    assert image.acquisition == {"interval": (0.25, "s")}
+    for name in ("b.tif", "b.ome.tif"):
+        write_image(tmp_path / name, image)
+        assert read_image(tmp_path / name).acquisition == image.acquisition
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.imagej_metadata["finterval"] == 0.25
+    by_imagej(tmp_path / "c.tif", movie, "finterval=40", "tunit=msec")
+    assert read_image(tmp_path / "c.tif").acquisition == {"interval": (40.0, "ms")}
+    by_imagej(tmp_path / "d.tif", movie, "finterval=0.0")
+    assert read_image(tmp_path / "d.tif").acquisition == {}
+
+
 @pytest.mark.parametrize("unit", ["micron", "um", "\\u00B5m"])
 def test_pixel_size_as_imagej_writes_it(tmp_path, unit):
     description = f"ImageJ=1.54f\nimages=2\nslices=2\nunit={unit}\nspacing=0.5\nloop=false\n"
@@ -204,6 +272,44 @@ def test_a_bad_tag_of_a_makers_own_does_no_harm(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+OME = (
+    '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/'
+    '2016-06">{}</OME>'
+)
+
+
+def ome_image(number, content, *, size_x=30, length=0.5):
+    return (
+        f'<Image ID="Image:{number}"><Description>dose: {number}.0 e/A^2</Description>'
+        f'<Pixels ID="Pixels:{number}" DimensionOrder="XYZCT" Type="uint16" SizeX="{size_x}" '
+        f'SizeY="20" SizeZ="1" SizeC="1" SizeT="1" PhysicalSizeX="{length}" '
+        f'PhysicalSizeY="{length}">{content}</Pixels></Image>'
+    )
+
+
+def test_an_image_of_ome_without_pixels_is_not_counted(tmp_path):
+    without = ome_image(1, "<MetadataOnly/>", length=9.0)
+    for images in (
+        without + ome_image(2, '<TiffData IFD="0" PlaneCount="1"/>'),
+        ome_image(2, '<TiffData IFD="0" PlaneCount="1"/>') + without,
+    ):
+        description = OME.format(images)
+        tifffile.imwrite(tmp_path / "a.ome.tif", STACK[0], description=description, metadata=None)
+        image = read_image(tmp_path / "a.ome.tif")
+        np.testing.assert_array_equal(image.pixels, STACK[0])
+        assert image.pixel_size == {"Y": (0.5, "µm"), "X": (0.5, "µm")}
+        assert image.acquisition == {"dose": (2.0, "e/Å²")}
+
+
+def test_where_no_image_of_ome_fits_nothing_is_known(tmp_path):
+    other = ome_image(1, '<TiffData IFD="7" PlaneCount="1"/>', size_x=12)  # there is no such page
+    description = OME.format(other + ome_image(2, '<TiffData IFD="0" PlaneCount="1"/>'))
+    tifffile.imwrite(tmp_path / "a.ome.tif", STACK[0], description=description, metadata=None)
+    image = read_image(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(image.pixels, STACK[0])
+    assert (image.pixel_size, image.acquisition) == ({}, {})
+
+
 def test_planes_in_a_missing_file_are_not_taken_for_zeros(tmp_path):
     planes = "".join(
         f'<TiffData IFD="0" FirstT="{t}" PlaneCount="1">'
@@ -227,10 +333,21 @@ def test_planes_in_a_missing_file_are_not_taken_for_zeros(tmp_path):
         read_image(tmp_path / "0.ome.tif")
 
 
-def test_complaints_are_collected_and_the_logger_is_as_before():
-    logger = logging.getLogger("tifffile")
-    before = list(logger.filters)
-    with complaints_of("tifffile") as complaints:
+@pytest.mark.parametrize("name", ["library", "library.format"])
+@pytest.mark.parametrize("prints", [True, False])
+def test_complaints_are_collected_and_the_logger_is_as_before(name, prints, monkeypatch, capsys):
+    library = logging.getLogger("library")
+    monkeypatch.setattr(logging.root, "handlers", [])  # as where nobody asked for logs
+    monkeypatch.setattr(library, "handlers", [logging.StreamHandler()] if prints else [])
+    before = list(library.filters), list(library.handlers)
+    logger = logging.getLogger(name)
+    with complaints_of("library") as complaints:
         logger.error("a page is missing")
+        other = threading.Thread(target=logger.error, args=["of another file"])
+        other.start()
+        other.join()
     assert [complaint.getMessage() for complaint in complaints] == ["a page is missing"]
-    assert logger.filters == before
+    assert (library.filters, library.handlers) == before
+    assert capsys.readouterr().err == ""
+    logger.error("a page is missing again")
+    assert "missing again" in capsys.readouterr().err

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 Acquisition: TypeAlias = Mapping[str, tuple[float, str]]
-"""By name, a value with its unit: dose in e/Å² (for each plane), exposure in s, voltage in kV."""
+"""By name, a value with its unit: dose in e/Å² and exposure in s (for each plane), interval in s
+(from one plane to the next), voltage in kV."""
 
-NAMES = ("dose", "exposure", "voltage", "magnification")
+NAMES = ("dose", "exposure", "interval", "voltage", "magnification")
 
 _LINE = re.compile(rf"({'|'.join(NAMES)}): (\S+) ?(.*)")
 _ASCII = {"Å": "A", "²": "^2", "×": "x"}

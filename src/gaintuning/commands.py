@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -37,6 +38,10 @@ from gaintuning.report import write_report
 from gaintuning.trust import ErrorEstimate
 from gaintuning.unfinished import Unfinished
 from gaintuning.validate import check_pixels, find_device
+
+_OF_ONE_FILE = (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError)
+"""The last one is torch's where there is too little memory."""
+_OUT_OF_MEMORY = "there is too little memory for it; denoise it in parts"
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,12 @@ def denoise_files(
         for job in jobs:
             try:
                 summary, record = _denoise_file(job, request, noise, force, bar)
-            except (ValueError, TypeError, OSError) as error:
-                if len(jobs) == 1:
+            except _OF_ONE_FILE as error:
+                of_torch = isinstance(error, RuntimeError)
+                if len(jobs) == 1 or (of_torch and "memory" not in str(error)):
                     raise
-                failures.append(f"{job.source}: {error}")
+                reason = "" if of_torch else str(error)
+                failures.append(f"{job.source}: {reason or _OUT_OF_MEMORY}")
                 continue
             records.append(record)
             if not quiet and not as_json:
@@ -124,14 +131,15 @@ def plan(images: Sequence[Path], output: Path, report: Path | None) -> list[Job]
         target = output / written_name(source) if into_folder else output
         page = report / f"{source.name}.html" if report and pages_in_folder else report
         jobs.append(Job(source, target, page))
-    written = [path.resolve() for job in jobs for path in (job.target, job.report) if path]
-    for path in written:
-        if path in {source.resolve() for source in sources}:
+    noisy, written = {source.resolve() for source in sources}, set()
+    for path in (path.resolve() for job in jobs for path in (job.target, job.report) if path):
+        if path in noisy:
             raise ValueError(f"{path} is a noisy image itself; give another --output")
-        if written.count(path) > 1:
+        if path in written:
             raise ValueError(
                 f"{path} would be written twice; denoise these images into separate folders"
             )
+        written.add(path)
     return jobs
 
 
@@ -143,9 +151,16 @@ def make_folders(jobs: Sequence[Job], output: Path, report: Path | None) -> None
 
 
 def _matches(pattern: Path) -> list[Path]:
-    """The files that a pattern such as '*.tif' means where the shell has not expanded it."""
+    """The files that a pattern such as '*.tif' means where the shell has not expanded it.
+
+    As in a shell, `*` does not begin with a dot: macOS writes `._a.tif` beside `a.tif`.
+    """
     anchor = Path(pattern.anchor)
-    return sorted(anchor.glob(str(pattern.relative_to(anchor))))
+    found = anchor.glob(str(pattern.relative_to(anchor)))
+    dotted = pattern.name.startswith(".")
+    return sorted(
+        path for path in found if path.is_file() and (dotted or not path.name.startswith("."))
+    )
 
 
 Bar: TypeAlias = Callable[[str], Progress]
@@ -161,7 +176,8 @@ def _denoise_file(job: Job, request: Request, noise: Noise | None, force: bool, 
     if request.each_frame and opened.axes[0] not in "TZ":
         raise ValueError(f"--each-frame is for movies, and {job.source} has axes {opened.axes}")
     if is_long(opened) or request.each_frame:
-        return _denoise_movie(job, request, noise, opened, force, bar)
+        with Unfinished(job.target, opened, _decisive(job, request, opened)) as work:
+            return _denoise_movie(job, request, noise, work, force, bar)
     image = replace(read_image(job.source), axes=opened.axes)
     name = job.source.name
     result = _denoised(job, request, noise, image, force, bar(name), title=name)
@@ -183,14 +199,18 @@ def _to_be_written(
     return as_dtype(result, of_source), [f"  warning: {warning}"]
 
 
+def _decisive(job: Job, request: Request, movie: OpenImage) -> dict[str, Any]:
+    """All that a denoised movie depends on; the version stands for the networks on board."""
+    read = [path for path in (job.source, Path(request.network)) if path.is_file()]
+    files = [(path.stat().st_size, path.stat().st_mtime_ns) for path in read]
+    return asdict(request) | {"axes": movie.axes, "files": files, "version": version("gaintuning")}
+
+
 def _denoise_movie(
-    job: Job, request: Request, noise: Noise | None, movie: OpenImage, force: bool, bar: Bar
+    job: Job, request: Request, noise: Noise | None, work: Unfinished, force: bool, bar: Bar
 ) -> Told:
     """Tune on parts of all of it, then frame by frame; what a stopped one has done is kept."""
-    start = perf_counter()
-    source = job.source.stat()
-    of_source = {"bytes": source.st_size, "changed": source.st_mtime_ns, "axes": movie.axes}
-    work = Unfinished(job.target, movie, asdict(request) | of_source)
+    start, movie = perf_counter(), work.movie
     begun = work.found()
     if begun is None:
         check_frames(movie)

@@ -1,7 +1,7 @@
 """Images in files: what is read can be denoised and written with its axes, dtype and pixel size."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition
+from gaintuning.complaints import complaints_of
 from gaintuning.image import Image, OpenImage
 from gaintuning.outputs import check_place, whole_file
+from gaintuning.pixels import PixelSize
 from gaintuning.tiff import (
-    PixelSize,
+    UnusableError,
     check_ome,
-    complaints_of,
     make_room_in_tiff,
     open_tiff,
     write_tiff,
@@ -41,12 +42,12 @@ def read_image(path: Path) -> Image:
     """Read an image file of any suffix in `SUFFIXES`.
 
     Palettes and bits of a PNG become 8-bit samples, and its alpha is the last sample. A JPEG is
-    turned as its EXIF orientation says. Of several series in a TIFF the largest is read, and axes
-    that it does not name are, from the last to the first, those free of Z, T and C; color maps are
-    taken for a display's and not applied, and where 0 is white it stays 0. ImageJ and OME do not
-    tell axes of length 1 from axes that are not there, so these are dropped. The axes of an
-    NPY and of HDF5 are those of `default_axes`. Of several images in the file of a microscope the
-    largest is read.
+    turned as its EXIF orientation says. Of several series in a TIFF the largest is read; two or
+    four samples are channels unless the last is said to be alpha; axes that it does not name are,
+    from the last to the first, those free of Z, T and C; color maps are taken for a display's and
+    not applied, and where 0 is white it stays 0. ImageJ and OME do not tell axes of length 1 from
+    axes that are not there, so these are dropped. The axes of an NPY and of HDF5 are those of
+    `default_axes`. Of several images in the file of a microscope the largest is read.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def read_image(path: Path) -> Image:
     found = open_image(path)
     with _one_sentence(path, *_UNREADABLE), _decoding(path):
         pixels = np.array(found.pixels, found.pixels.dtype.newbyteorder("="), order="C")
-    return Image(pixels, found.axes, found.pixel_size, found.acquisition)
+    return Image(pixels, found.axes, found.pixel_size, found.acquisition, found.own_header)
 
 
 def open_image(path: Path) -> OpenImage:
@@ -77,9 +78,9 @@ def open_image(path: Path) -> OpenImage:
     """
     with _one_sentence(path, *_UNREADABLE):
         _check_input(path)
-        pixels, axes, pixel_size, acquisition = _decode(path)
+        fields = _decode(path)
     try:
-        return OpenImage(pixels, axes, pixel_size, acquisition)
+        return OpenImage(*fields)
     except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}") from None
 
@@ -113,8 +114,9 @@ def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
 
     .tif and .tiff are ImageJ hyperstacks where ImageJ can hold the image, and else plain TIFF;
     .ome.tif and .ome.tiff are OME-TIFF. All keep dtype, axes, pixel size and acquisition, but for
-    OME's axes of length 1; so does MRC (.mrc, .mrcs, .map, .rec, .st), with lengths in Å. .png and
-    .npy keep the pixels alone.
+    OME's axes of length 1; so does MRC (.mrc, .mrcs, .map, .rec, .st), with lengths in Å; what
+    was read from MRC keeps its origin and its extended header there. .png and .npy keep the pixels
+    alone.
 
     Raises
     ------
@@ -157,7 +159,7 @@ def make_room(path: Path, like: OpenImage) -> int:
     if suffix in _MRC:
         from gaintuning.mrc import make_room_in_mrc
 
-        return make_room_in_mrc(path, like.pixels, *how)
+        return make_room_in_mrc(path, like.pixels, *how, like.own_header)
     return make_room_in_tiff(path, like.pixels, *how, ome=path.name.lower().endswith(_OME))
 
 
@@ -207,11 +209,11 @@ def _check_input(path: Path) -> None:
         raise ValueError(f"{path} is empty (0 bytes); copy or export it again")
 
 
-def _decode(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
+def _decode(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition, Mapping[str, Any]]:
     suffix = path.suffix.lower()
     with _decoding(path):
         if suffix in (".tif", ".tiff"):
-            return open_tiff(path)
+            return *open_tiff(path), {}
         if suffix in _MRC:
             from gaintuning.mrc import open_mrc
 
@@ -219,7 +221,7 @@ def _decode(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
         if suffix in _MICROSCOPES:
             from gaintuning.micrographs import open_micrograph
 
-            return open_micrograph(path)
+            return *open_micrograph(path), {}
         pixels: NDArray[Any]
         if suffix == ".npy":
             pixels = np.lib.format.open_memmap(path, mode="r")
@@ -228,8 +230,8 @@ def _decode(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
         else:
             pixels = imagecodecs.png_decode(path.read_bytes())
     if suffix == ".npy":
-        return pixels, _axes_of_array(path, pixels), {}, {}
-    return pixels, "YXS" if pixels.ndim == 3 else "YX", {}, {}
+        return pixels, _axes_of_array(path, pixels), {}, {}, {}
+    return pixels, "YXS" if pixels.ndim == 3 else "YX", {}, {}, {}
 
 
 @contextmanager
@@ -239,6 +241,8 @@ def _decoding(path: Path) -> Iterator[None]:
         with warnings.catch_warnings(), complaints_of("imagecodecs"), complaints_of("rsciio"):
             warnings.simplefilter("ignore")
             yield
+    except UnusableError as error:
+        raise ValueError(f"{path} cannot be used: {error}") from None
     except ImportError as error:  # of the extra for this format
         raise ImportError(f"{path} could not be read: {error}") from error
     except MemoryError:
@@ -293,6 +297,7 @@ def _check_format(path: Path, image: OpenImage) -> None:
 
 def _encode(file: BinaryIO, path: Path, image: Image) -> None:
     name, pixels = path.name.lower(), _native(image.pixels)
+    how = (image.axes, image.pixel_size, image.acquisition)
     if name.endswith(".png"):
         file.write(imagecodecs.png_encode(pixels))
     elif name.endswith(".npy"):
@@ -300,9 +305,8 @@ def _encode(file: BinaryIO, path: Path, image: Image) -> None:
     elif path.suffix.lower() in _MRC:
         from gaintuning.mrc import write_mrc
 
-        write_mrc(Path(file.name), pixels, image.axes, image.pixel_size, image.acquisition)
+        write_mrc(Path(file.name), pixels, *how, image.own_header)
     else:
-        how = (image.axes, image.pixel_size, image.acquisition)
         write_tiff(file, pixels, *how, ome=name.endswith(_OME))
 
 

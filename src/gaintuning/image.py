@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition
-from gaintuning.tiff import PixelSize
+from gaintuning.pixels import PixelSize
 
 _FLOATS = ("float16", "float32", "float64")
 _AXES = re.compile(r"(?!.*(.).*\1)[TZC]*YXS?")
@@ -26,6 +27,8 @@ class OpenImage:
         X, then S (samples: gray and alpha, or red, green, blue and perhaps alpha) or not.
     pixel_size : the length of a pixel along Z, Y and X, each with its unit; without those unknown.
     acquisition : how a micrograph was taken, as far as the file says.
+    own_header : what only the format of the file has a place for, such as the origin of an MRC; it
+        is written again in that format, and in no other.
 
     Raises
     ------
@@ -37,6 +40,7 @@ class OpenImage:
     axes: str
     pixel_size: PixelSize = field(default_factory=dict)
     acquisition: Acquisition = field(default_factory=dict)
+    own_header: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype

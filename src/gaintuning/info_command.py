@@ -61,8 +61,8 @@ def _image_facts(image: Image) -> dict[str, Any]:
             noise = find_noise(planes, find_device("auto"))
             unsure = f"{100 * noise.standard_error:.1g} %"
             facts["noise" + which] = f"{noise.noise} (estimated, standard error {unsure})"
-            for remark in noise.remarks:
-                facts["note" + which] = remark
+            if noise.remarks:
+                facts["note" + which] = "; ".join(noise.remarks)
     except (ValueError, TypeError) as error:
         facts["cannot be denoised"] = str(error)
     return facts

@@ -8,7 +8,8 @@ from typing import Any
 
 from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition, known
-from gaintuning.tiff import CENTIMETRES, PixelSize, known_sizes
+from gaintuning.complaints import complaints_of
+from gaintuning.pixels import CENTIMETRES, PixelSize, known_sizes
 from gaintuning.validate import default_axes
 
 try:
@@ -52,7 +53,8 @@ def open_micrograph(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
         return _open_hdf5(path)
     reader = READERS[path.suffix.lower()]
     lazy = reader is not tia  # which would read the whole file for each frame of it
-    everything = reader.file_reader(str(path), lazy=lazy)
+    with complaints_of("rsciio"):  # which begins to print once it is imported
+        everything = reader.file_reader(str(path), lazy=lazy)
     if path.suffix.lower() == ".emi" and not everything:
         raise ValueError(f"its pixels belong beside it, in {path.stem}_1.ser, which is not there")
     images = [found for found in everything if _is_image(found)]

@@ -1,5 +1,6 @@
 """A long movie: tuned once, on parts of all of it, and denoised frame by frame."""
 
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -17,7 +18,7 @@ LONG = 2**25
 """A stack of more pixels than that is denoised frame by frame."""
 
 PARTS, SIDE = 16, 256
-"""Number and side of the squares that the network is tuned on."""
+"""Number and side of the squares that the network is tuned on, as far as there is room for them."""
 
 
 def is_long(image: OpenImage) -> bool:
@@ -52,27 +53,44 @@ def check_frames(movie: OpenImage) -> None:
 def parts_of(movie: OpenImage) -> Image:
     """Squares of planes all over the movie, at random places, as a movie of their own.
 
+    No pixel is in two of them, as some of them judge what was learned from the others. Few frames
+    that are small have room for fewer than `PARTS`.
+
     Examples
     --------
     >>> parts_of(Image(np.zeros((40, 300, 200), np.uint16), "TYX")).pixels.shape
     (16, 256, 200)
     >>> parts_of(Image(np.zeros((4, 30, 300, 200), np.uint16), "TZYX")).pixels.shape
     (16, 1, 256, 200)
+    >>> parts_of(Image(np.zeros((4, 300, 200), np.uint16), "TYX")).pixels.shape
+    (4, 256, 200)
     """
-    axes = movie.axes[1:]
     rng = np.random.default_rng(0)
-    count = len_of(movie)
-    parts = []
-    for index in np.resize(spread(count, PARTS), PARTS):
+    indices = spread(len_of(movie), PARTS)
+    numbers = np.bincount(np.arange(PARTS) % len(indices))
+    parts: list[Array] = []
+    for index, number in zip(indices, numbers, strict=True):
         frame = frame_of(movie, int(index))
-        inside = [slice(None)] * frame.ndim
-        for axis, most in (("T", 1), ("Z", 1), ("Y", SIDE), ("X", SIDE)):
-            if axis in axes:
-                length = frame.shape[axes.index(axis)]
-                start = int(rng.integers(max(0, length - most) + 1))
-                inside[axes.index(axis)] = slice(start, start + most)
-        parts.append(frame[tuple(inside)])
+        places = _places(frame.shape, movie.axes[1:], int(number), rng)
+        parts.extend(frame[place] for place in places)
     return Image(np.stack(parts), movie.axes, movie.pixel_size, movie.acquisition)
+
+
+def _places(
+    shape: tuple[int, ...], axes: str, number: int, rng: np.random.Generator
+) -> list[tuple[slice, ...]]:
+    """Where so many squares of a frame lie apart, or as many as fit."""
+    along_axes = [[slice(None)] for _ in shape]
+    for axis, most in (("T", 1), ("Z", 1), ("Y", SIDE), ("X", SIDE)):
+        if axis in axes:
+            length = shape[axes.index(axis)]
+            side = min(most, length)
+            cells = length // side if number > 1 else 1
+            start = int(rng.integers(length - cells * side + 1))
+            edges = range(start, start + cells * side, side)
+            along_axes[axes.index(axis)] = [slice(edge, edge + side) for edge in edges]
+    places = list(product(*along_axes))
+    return [places[index] for index in rng.permutation(len(places))[:number]]
 
 
 def len_of(movie: OpenImage) -> int:

@@ -109,9 +109,7 @@ def _simulate_micrographs(
         raise ValueError("count, processes and dose must be above 0, and the seed at least 0")
     folder.mkdir(parents=True, exist_ok=True)
     if anew:
-        for table in folder.glob("*.csv"):  # which would tell that its image is done
-            if table.stem.isdigit():
-                table.unlink()
+        _remove_micrographs(folder)
         with whole_file(folder / "series.json") as file:
             file.write(json.dumps(asdict(series)).encode())
     specimens = range(0, series.count, OF_A_SPECIMEN)
@@ -126,6 +124,14 @@ def _simulate_micrographs(
     with workers(processes) as pool:
         for done, _ in enumerate(pool.map(make, missing), 1 + len(specimens) - len(missing)):
             progress(done, len(specimens))
+
+
+def _remove_micrographs(folder: Path) -> None:
+    """Those of another series, which would be trained on, and their tables, which tell of them."""
+    for pattern in ("*.csv", "*.tif", "noisy/*.tif"):
+        for file in folder.glob(pattern):
+            if file.stem.isdigit():
+                file.unlink()
 
 
 def _is_done(series: Series, folder: Path, first: int) -> bool:

@@ -6,11 +6,9 @@ import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from threading import get_ident
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,22 +16,11 @@ import tifffile
 from numpy.typing import NDArray
 
 from gaintuning._types import Pixels
-from gaintuning.acquisition import Acquisition, from_text, to_text
+from gaintuning.acquisition import Acquisition, from_text, known, to_text
+from gaintuning.complaints import complaints_of
+from gaintuning.pixels import CENTIMETRES, Converted, PixelSize, known_sizes
 
-PixelSize = Mapping[str, tuple[float, str]]
-
-CENTIMETRES = {
-    "pm": 1e-10, "Å": 1e-8, "nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "in": 2.54, "m": 100.0
-}  # fmt: skip
-"""The units of length that have a symbol in OME."""
-
-_SYMBOLS = {
-    "um": "µm", "micron": "µm", "microns": "µm", "\\u00B5m": "µm",
-    "\N{GREEK SMALL LETTER MU}m": "µm",
-    "inch": "in", "inches": "in", "\\u00C5": "Å", "angstrom": "Å", "Angstrom": "Å",
-}  # fmt: skip
 _IMAGEJ_NAMES = {"µm": "um", "in": "inch", "Å": "Angstrom"}
-_NO_LENGTHS = ("", "pixel", "pixels", "reference frame")
 _RESOLUTION_UNITS = {2: "in", 3: "cm"}
 
 _IMAGEJ_DTYPES = ("uint8", "uint16", "int16", "float32")
@@ -45,31 +32,42 @@ _FIRST_PRIVATE_TAG = 32768
 _LARGEST = 2**32 - 1
 
 
-def open_tiff(path: Path) -> tuple[NDArray[Any], str, PixelSize, Acquisition]:
+class UnusableError(ValueError):
+    """A file is whole, but what is in it is not taken for an image; the text says what to do."""
+
+
+def open_tiff(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
     """The largest series of a TIFF: its pixels, their axes, the pixel size and how it was taken.
 
     The pixels are mapped from the file, or, where that cannot be, from a temporary one.
 
-    Axes end with YX or YXS unless the file has none of these. Of the units "um", "micron" and
-    "inch" are given as OME's symbols "µm" and "in", and others as they are.
+    Axes end with YX or YXS unless the file has none of these; samples that are no color, with or
+    without alpha, are channels. Of the units "um", "micron" and "inch" are given as OME's symbols
+    "µm" and "in", and others as they are.
 
     Raises
     ------
     Exception : tifffile's, of any class, for a file that it cannot make out.
     ValueError : planes are missing.
+    UnusableError : the samples are inks.
     """
     with complaints_of("tifffile") as complaints, tifffile.TiffFile(path) as tiff:
         series = max(tiff.series, key=lambda series: series.size)
         if any(page is None for page in series.pages):
             raise ValueError("some of its planes are missing, or in files that are not there")
         _check_room(series)
-        pixels = series.asarray(out="memmap")
+        if series.keyframe.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+            raise UnusableError("its samples are inks (CMYK) and not light; convert it to RGB")
+        pixels, axes = _in_order(
+            series.asarray(out="memmap"), series.axes, _samples_of_colors(series.keyframe)
+        )
+        found = _as_meant(pixels, tiff.imagej_metadata or {})
         pixel_size = _pixel_size(tiff, series)
         acquisition = _acquisition(tiff, series)
     for complaint in complaints:
         if _means_loss(complaint):
             raise ValueError(complaint.getMessage())
-    return *_in_order(pixels, series.axes), pixel_size, acquisition
+    return found, axes, pixel_size, acquisition
 
 
 def _check_room(series: tifffile.TiffPageSeries) -> None:
@@ -150,25 +148,6 @@ def check_ome(pixels: Pixels, axes: str, pixel_size: PixelSize) -> None:
             raise ValueError(f"OME-TIFF has no unit {unit!r}, but {', '.join(CENTIMETRES)}; {cure}")
 
 
-@contextmanager
-def complaints_of(library: str) -> Iterator[list[logging.LogRecord]]:
-    """Collect what a library logs meanwhile in place of raising, and so keep it off the screen."""
-    records: list[logging.LogRecord] = []
-    thread = get_ident()
-
-    def collect(record: logging.LogRecord) -> bool:
-        if record.thread == thread:  # and not of another file, read at the same time
-            records.append(record)
-        return False
-
-    logger = logging.getLogger(library)
-    logger.addFilter(collect)
-    try:
-        yield records
-    finally:
-        logger.removeFilter(collect)
-
-
 def _means_loss(complaint: logging.LogRecord) -> bool:
     # a stack cut short is logged, then read as its first page; a maker's own bad tag does no harm
     tag = re.search(r"TiffTag (\d+)", complaint.getMessage())
@@ -176,9 +155,28 @@ def _means_loss(complaint: logging.LogRecord) -> bool:
     return complaint.levelno >= logging.ERROR and not private
 
 
-def _in_order(pixels: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
-    """Name the unknown axes, as long as there are names, and put Y, X and S last."""
-    if "S" in axes and pixels.shape[axes.index("S")] not in (2, 3, 4):
+def _samples_of_colors(page: tifffile.TiffPage) -> tuple[int, ...]:
+    """How many samples a color or gray may have: with alpha only if the last is said to be that."""
+    alphas = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
+    return (2, 3, 4) if page.extrasamples and page.extrasamples[-1] in alphas else (3,)
+
+
+def _as_meant(pixels: NDArray[Any], imagej: Mapping[str, Any]) -> Pixels:
+    """ImageJ writes signed numbers of 16 bits as unsigned ones, and how to calibrate these."""
+    line = tuple(imagej.get(name) for name in ("cf", "c0", "c1"))
+    if pixels.dtype.name != "uint16" or line != (0, -(2**15), 1):
+        return pixels
+    return Converted(pixels, lambda part: (part ^ np.uint16(2**15)).view(np.int16))
+
+
+def _in_order(
+    pixels: NDArray[Any], axes: str, samples: tuple[int, ...]
+) -> tuple[NDArray[Any], str]:
+    """Name the unknown axes, as long as there are names, and put Y, X and S last.
+
+    Other numbers of samples than those are channels.
+    """
+    if "S" in axes and pixels.shape[axes.index("S")] not in samples:
         axes = axes.replace("S", "Q" if "C" in axes else "C")
     free = [letter for letter in "CTZ" if letter not in axes]
     named = ""
@@ -192,15 +190,28 @@ def _in_order(pixels: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
 def _acquisition(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Acquisition:
     if series.kind == "ome":
         return from_text(_ome_image(tiff, series).findtext("{*}Description", ""))
-    for metadata in (*(tiff.shaped_metadata or ()), tiff.imagej_metadata or {}):
+    imagej = tiff.imagej_metadata or {}
+    unit = str(imagej.get("tunit", "s")).replace("sec", "s")
+    interval = known({"interval": (imagej.get("finterval"), unit)})
+    for metadata in (*(tiff.shaped_metadata or ()), imagej):
         if found := from_text(str(metadata.get("Info", ""))):
-            return found
-    return {}
+            return found | interval
+    return interval
 
 
 def _ome_image(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> ElementTree.Element:
-    images = ElementTree.fromstring(tiff.ome_metadata or "").findall("{*}Image")
-    return images[tiff.series.index(series)]
+    """What OME tells of a series; nothing if it is not sure which image of OME's that is."""
+    images = [
+        image
+        for image in ElementTree.fromstring(tiff.ome_metadata or "").findall("{*}Image")
+        if image.find("{*}Pixels/{*}TiffData") is not None  # as tifffile leaves out the others
+    ]
+    index, sides = tiff.series.index(series), dict(zip(series.axes, series.shape, strict=True))
+    if index < len(images) and (pixels := images[index].find("{*}Pixels")) is not None:
+        told = pixels.get("SizeX"), pixels.get("SizeY")
+        if told == (str(sides.get("X")), str(sides.get("Y"))):
+            return images[index]
+    return ElementTree.Element("Image")
 
 
 def _pixel_size(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> PixelSize:
@@ -233,26 +244,6 @@ def _from_physical_sizes(metadata: Mapping[str, Any]) -> PixelSize:
             for axis in "ZYX"
         }
     )
-
-
-def known_sizes(sizes: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[float, str]]:
-    """Those that are above 0 and not in pixels, their units by OME's symbols where it has one.
-
-    Examples
-    --------
-    >>> known_sizes({"Y": ("0.065", "micron"), "X": (1, "pixel"), "Z": (None, "nm")})
-    {'Y': (0.065, 'µm')}
-    """
-    known = {}
-    for axis, (length, unit) in sizes.items():
-        try:
-            length = float(length)
-        except (TypeError, ValueError):
-            continue
-        unit = _SYMBOLS.get(str(unit), str(unit))
-        if 0 < length < math.inf and unit not in _NO_LENGTHS:
-            known[axis] = (length, unit)
-    return known
 
 
 def _physical_sizes(pixel_size: PixelSize) -> dict[str, Any]:
@@ -288,11 +279,16 @@ def _arguments(
         metadata = {"axes": axes, **_physical_sizes(pixel_size)}
         described = {"Description": text} if text else {}
         return {"ome": True, "metadata": metadata | described, **_color(like, axes)}
-    of_format = _imagej if _fits_imagej(like, axes, pixel_size) else _plain
-    return {**of_format(axes, pixel_size, {"Info": text} if text else {}), **_color(like, axes)}
+    info: dict[str, Any] = {"Info": text} if text else {}
+    if not _fits_imagej(like, axes, pixel_size):
+        return {**_plain(axes, pixel_size, info), **_color(like, axes)}
+    interval, unit = acquisition.get("interval", (0.0, ""))
+    if unit == "s":
+        info["finterval"] = interval
+    return {**_imagej(axes, pixel_size, info), **_color(like, axes)}
 
 
-def _imagej(axes: str, pixel_size: PixelSize, info: Mapping[str, str]) -> dict[str, Any]:
+def _imagej(axes: str, pixel_size: PixelSize, info: Mapping[str, Any]) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": axes, **info}
     resolution = None
     if pixel_size:
@@ -304,7 +300,7 @@ def _imagej(axes: str, pixel_size: PixelSize, info: Mapping[str, str]) -> dict[s
     return {"imagej": True, "metadata": metadata, "resolution": resolution}
 
 
-def _plain(axes: str, pixel_size: PixelSize, info: Mapping[str, str]) -> dict[str, Any]:
+def _plain(axes: str, pixel_size: PixelSize, info: Mapping[str, Any]) -> dict[str, Any]:
     # exact in the metadata, which open_tiff prefers; in the tags for other programs
     x, y = (
         length * CENTIMETRES.get(unit, math.inf)

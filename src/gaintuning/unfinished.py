@@ -1,24 +1,33 @@
 """A movie that is being written: where it stopped, it is gone on with."""
 
+import errno
 import json
 import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from gaintuning.adapted import Learned, read_learned, write_learned
 from gaintuning.files import make_room
 from gaintuning.image import OpenImage
 from gaintuning.outputs import whole_file
 
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+
 
 class Unfinished:
     """The frames that are written so far, in a hidden folder beside the file that they become.
+
+    It is to be used within `with`, which keeps other runs away from the folder. Leaving it without
+    a frame to go on with leaves no folder.
 
     Parameters
     ----------
@@ -33,16 +42,59 @@ class Unfinished:
         self.request = json.loads(json.dumps(request))  # as it will be when it is read again
         self.folder = self.target.parent / f".{self.target.name}.unfinished"
         self.frames = self.folder / self.target.name
+        self.request_file = self.folder / "request.json"
         self.learned_file = self.folder / "learned.safetensors"
+        self.room_file = self.folder / "room"
         # A byte for each frame that is done: appending one cannot leave half a number behind.
         self.count = self.folder / "done"
+        # The system lets go of it when a process ends, however that comes about.
+        self.lock = FileLock(self.folder / "lock", blocking=False, fallback_to_soft=False)
+
+    def __enter__(self) -> "Unfinished":
+        """Keep others away.
+
+        Raises
+        ------
+        OSError : another run writes this file.
+        """
+        self.folder.mkdir(exist_ok=True)
+        try:
+            self.lock.acquire()
+        except Timeout:
+            raise OSError(
+                f"{self.target} is being written by another run of gaintuning; wait for it, or "
+                "give another --output"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        if not self._is_begun:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.lock.release()
+
+    @property
+    def _is_begun(self) -> bool:
+        return self.count.is_file() and self.frames.is_file()
 
     def found(self) -> tuple[list[Learned], Any] | None:
         """What was learned and told when it was begun, if it was by the same request."""
-        if not (self.count.is_file() and self.frames.is_file()):
+        if not self._is_begun:
             return None
-        learned, facts = read_learned(self.learned_file)
-        return (learned, facts["told"]) if facts["request"] == self.request else None
+        try:
+            if json.loads(self.request_file.read_text()) != self.request:
+                return None
+            int(self.room_file.read_text())
+            return read_learned(self.learned_file)
+        except (OSError, ValueError, TypeError, KeyError, SafetensorError):
+            return None  # as after a loss of power, or by another version
 
     @property
     def done(self) -> int:
@@ -50,23 +102,24 @@ class Unfinished:
 
     def begin(self, learned: Sequence[Learned], told: Any, dtype: np.dtype[Any]) -> None:
         """Make room for the frames, in that dtype, and keep what they are denoised by."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
+        for file in (self.count, self.frames):  # without which the rest is overwritten
+            file.unlink(missing_ok=True)
+        self.request_file.write_text(json.dumps(self.request))
         self._keep(learned, told)
         nothing = np.broadcast_to(np.zeros((), dtype), self.movie.pixels.shape)
         room = make_room(self.frames, replace(self.movie, pixels=nothing))
-        (self.folder / "room").write_text(str(room))
+        self.room_file.write_text(str(room))
         self.count.touch()
 
     def _keep(self, learned: Sequence[Learned], told: Any) -> None:
         with whole_file(self.learned_file) as file:
-            write_learned(file, learned, {"request": self.request, "told": told})
+            write_learned(file, learned, told)
 
     def write(self, frame: NDArray[Any], learned: Sequence[Learned] | None = None) -> None:
         """Add the next frame, and what is known after it if that is new; it counts once both are
         on the disk.
         """
-        room = int((self.folder / "room").read_text())
+        room = int(self.room_file.read_text())
         pixels = np.ascontiguousarray(frame, frame.dtype.newbyteorder("="))
         with self.frames.open("r+b") as file:
             file.seek(room + self.done * pixels.nbytes)
@@ -74,11 +127,10 @@ class Unfinished:
             file.flush()
             os.fsync(file.fileno())
         if learned is not None:
-            self._keep(learned, read_learned(self.learned_file)[1]["told"])
+            self._keep(learned, read_learned(self.learned_file)[1])
         with self.count.open("ab") as file:
             file.write(b".")
 
     def finish(self) -> None:
         """Put the file in its place."""
         self.frames.replace(self.target)
-        shutil.rmtree(self.folder)

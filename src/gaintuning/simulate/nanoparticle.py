@@ -41,7 +41,7 @@ WIDTH, HEIGHT = 46.0, 48.0
 """Of the cell in Å; the width is rounded to whole periods of the support."""
 
 SURFACE = 20.0
-"""Height of the support's surface above the bottom of the cell, in Å."""
+"""Height of the support's highest cerium above the bottom of the cell, in Å."""
 
 NEIGHBORS = {"Pt": 3.0, "Ce": 4.0, "O": 3.0}
 """Columns of an element that are nearer than that, in Å, are neighbours."""
@@ -97,7 +97,11 @@ def supported_particle(rng: Generator) -> Atoms:
 
 
 def ceria_support(rng: Generator) -> Atoms:
-    """Its middle is at z = 0."""
+    """Its middle is at z = 0, and its last layer is a whole one.
+
+    Along [111] the layers are O, Ce, O, O, Ce, O ...; cut between two of oxygen, the support is
+    CeO2 as far as its surface. On (001) the last layer is of cerium, and on (110) of both.
+    """
     names = list(SURFACES)
     plane = names[rng.choice(len(names), p=(0.7, 0.2, 0.1))]
     along, repeats = SURFACES[plane]
@@ -107,11 +111,12 @@ def ceria_support(rng: Generator) -> Atoms:
     oxide = crystal(("Ce", "O"), ((0, 0, 0), (0.25,) * 3), spacegroup=225, cellpar=_cube(CERIA))
     positions, symbols = _fill(oxide, (width, 2 * SURFACE, depth), _frame(along, plane))
     x, y, z = positions.T
-    small = 1e-3  # so that atoms on the border are there once
+    small = 1e-3  # so that atoms on the border are there once, and all of those of a layer
     inside = (x > -small) & (x < width - small) & (z > -small) & (z < depth - small)
     step = rng.integers(3) * CERIA / 3**0.5 if rng.random() < 0.3 else 0.0
     edge = rng.uniform(0, width)
-    inside &= (y <= np.where(x < edge, -step, 0.0)) & (y > -SURFACE)
+    top = CERIA * 3**0.5 / 12 if plane == (1, 1, 1) else 0.0
+    inside &= (y <= np.where(x < edge, top - step, top) + small) & (y > -SURFACE)
     cell = (width, HEIGHT, depth)
     atoms = Atoms(symbols[inside], positions[inside], cell=cell, pbc=True)
     atoms.positions += 0, SURFACE, -depth / 2
