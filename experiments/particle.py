@@ -22,6 +22,7 @@ WAYS = {
     "BM3D": ("bm3d-anscombe", ""),
     "Topaz": ("topaz", ""),
     "pre-trained": ("pretrained", "unet-tem"),
+    "pre-trained, in bins": ("in-range", "unet-tem"),
     "GainTuning, natural images": ("gaintuning", "unet"),
     "GainTuning": ("gaintuning", "unet-tem"),
 }
