@@ -16,6 +16,7 @@ PART_BY_PART = (*SURE, "in-range", "gaintuning-once", "gaintuning")
 EVERYTHING = (*SURE, "all-parameters-stopped")
 GOLD = "dncnn-all-levels"
 BIAS_FREE = "bfcnn"
+OF_THE_PAPER = ("sure", "all-parameters-stopped")
 NOT_TUNED = ("pretrained", "orientations")
 MANY = 10
 """So many images can be held against what the paper found on a set."""
@@ -187,7 +188,7 @@ def draw(rows: Sequence[Row]) -> Figure:
         changes = {
             f"{group.network}, {group.noise}, {group.method}": each.changes
             for group in groups(part)
-            if group.method != "pretrained" and (each := group.of(rows))
+            if group.method in OF_THE_PAPER and (each := group.of(rows))
         }
         histogram(axes, changes)
     return figure
