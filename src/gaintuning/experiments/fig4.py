@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from gaintuning.evaluation import Case
-from gaintuning.experiments.changes import Change, Group, change_table, histogram, panels
+from gaintuning.experiments.changes import Group, change_table, histogram, panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources, comparison
 from gaintuning.tables import Row
 
@@ -146,14 +146,12 @@ def checks(rows: Sequence[Row]) -> list[Check]:
 
 def checks_of_images(part: Part, rows: Sequence[Row]) -> list[Check]:
     """Of images out of distribution; the paper has numbers for those of flat scenes."""
+    changes = {
+        (group.network, group.method): each for group in groups(part) if (each := group.of(rows))
+    }
     found = []
-    by_gains: dict[str, Change] = {}
-    by_all: dict[str, Change] = {}
-    for group in groups(part):
-        each = group.of(rows)
-        if not each:
-            continue
-        what = f"{part.name}, {group.network}, {group.method}"
+    for (network, method), each in changes.items():
+        what = f"{part.name}, {network}, {method}"
         told = f"mean {each.mean:+.2f}, worst {each.worst:+.2f}, best {each.best:+.2f} dB"
         if part.trained_on_board and each.count >= MANY:
             claim = "all improve, by 1.3 dB in the mean, the best by more than 3 dB"
@@ -161,11 +159,11 @@ def checks_of_images(part: Part, rows: Sequence[Row]) -> list[Check]:
         else:
             claim, holds = "tuning improves the mean", each.mean > 0
         found.append(Check(f"{what}: {claim}", told, holds))
-        kept = {"sure": by_gains, "all-parameters-stopped": by_all}.get(group.method)
-        if kept is not None:
-            kept[group.network] = each
-    for network in by_gains.keys() & by_all.keys():
-        gains, every = by_gains[network].mean, by_all[network].mean
+    for network in dict.fromkeys(network for network, _ in changes):
+        by_gains, by_all = (changes.get((network, method)) for method in OF_THE_PAPER)
+        if not (by_gains and by_all):
+            continue
+        gains, every = by_gains.mean, by_all.mean
         claim, holds = (
             ("clearly better than gains", every > gains + 0.05)
             if part.images == "urban100"
