@@ -20,6 +20,7 @@ from lightning_fabric import Fabric
 from skimage import io
 from torch import Generator, Tensor, nn
 
+from gaintuning.binning import binned
 from gaintuning.files import SUFFIXES
 from gaintuning.networks import DnCNN, UNet
 from gaintuning.networks.checkpoint import build, load_network
@@ -218,9 +219,13 @@ def test_images_are_used_at_each_scale() -> None:
     whole, half = rescaled([ramp], (1.0, 0.5))
     assert whole is ramp
     assert half.shape == (1, 20, 20)
-    # A ramp stays a ramp, of twice the slope; at the border pixels are repeated.
-    steps = half[0, :, 3:-3].diff(dim=1)
-    torch.testing.assert_close(steps, torch.full_like(steps, 2 * 0.6 / 39), atol=1e-4, rtol=0)
+    # A half are the means of bins of two, as a network is shown them; other sizes are smooth.
+    torch.testing.assert_close(half, binned(ramp[None], 2)[0])
+    (smaller,) = rescaled([ramp], (0.8,))
+    assert smaller.shape == (1, 32, 32)
+    # A ramp stays a ramp, of a greater slope; at the border pixels are repeated.
+    steps = smaller[0, :, 3:-3].diff(dim=1)
+    torch.testing.assert_close(steps, torch.full_like(steps, 0.6 / 39 / 0.8), atol=1e-4, rtol=0)
 
 
 def test_a_run_that_has_ended_may_be_prolonged(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from gaintuning.recipes import (
     PUBLISHED,
     AdamAlone,
     Halvings,
+    LogSquare,
+    MeanSquare,
     MuonAndAdam,
     Recipe,
     RiseAndFall,
@@ -90,6 +92,7 @@ def test_a_network_of_thin_layers_has_no_filters_for_muon() -> None:
         ({"batch": -4}, r"batch must be at least 1, got -4"),
         ({"steps": 0}, r"steps must be at least 1, got 0"),
         ({"averaging": -1}, r"averaging must be at least 0, got -1"),
+        ({"supervised": False, "loss": LogSquare()}, r"unbiased for the mean squared error alone"),
         ({"scales": ()}, r"scales must be numbers above 0 and at most 1"),
         ({"scales": (1.0, 1.2)}, r"scales must be numbers above 0 and at most 1, got \(1.0, 1.2\)"),
     ],
@@ -97,6 +100,28 @@ def test_a_network_of_thin_layers_has_no_filters_for_muon() -> None:
 def test_a_recipe_that_is_none(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recipe(**settings)
+
+
+@given(error=st.floats(0.02, 0.5), times=st.floats(0.5, 2), patches=st.integers(1, 4))
+def test_by_log_error_each_patch_counts_alike(error: float, times: float, patches: int) -> None:
+    """Wherever a patch stands, the same gain in PSNR is worth the same."""
+    clean = torch.zeros(patches, 1, 8, 8)
+    noisy = torch.full_like(clean, error)
+    other = noisy.clone()
+    other[-1] *= times
+    gained = float(LogSquare()(other, clean) - LogSquare()(noisy, clean))
+    assert gained == pytest.approx(2 * np.log(times) / patches, abs=0.03)
+    of_all = float(MeanSquare()(other, clean) - MeanSquare()(noisy, clean))
+    assert of_all == pytest.approx(error**2 * (times**2 - 1) / patches, abs=1e-6)
+
+
+def test_by_log_error_a_patch_without_noise_does_not_take_over() -> None:
+    denoised = torch.full((2, 1, 8, 8), 1e-7)
+    denoised[1] = 0.1
+    denoised.requires_grad_(True)
+    LogSquare()(denoised, torch.zeros(2, 1, 8, 8)).backward()
+    assert denoised.grad is not None
+    assert denoised.grad[0].abs().max() < denoised.grad[1].abs().max()
 
 
 @pytest.mark.parametrize("peak", [0.0, -1e-3, float("nan"), float("inf")])

@@ -92,6 +92,13 @@ def pretrain(
             help="A size at which each image is used, 1 being its own, as often as there are some.",
         ),
     ] = None,
+    loss: Annotated[
+        Literal["mse", "psnr"],
+        typer.Option(
+            help="The mean squared error, in which strong noise weighs most, or the mean PSNR, "
+            "which takes all levels alike."
+        ),
+    ] = "mse",
     steps: Annotated[int | None, typer.Option(help="Number of steps.")] = None,
     rate: Annotated[float | None, typer.Option(help="Peak rate of the optimisers.")] = None,
     precision: Annotated[
@@ -139,6 +146,7 @@ def pretrain(
                 counts=counts,
                 patch=patch,
                 batch=batch,
+                loss=pretrain_command.LOSSES[loss],
                 scales=tuple(scales) if scales else None,
                 steps=steps,
                 peak=rate,

@@ -48,7 +48,7 @@ def random_crops(
     return torch.stack(crops)
 
 
-def middle(images: Images, size: int) -> Float[Tensor, "n c height width"]:
+def middle(images: Float[Tensor, "... h w"], size: int) -> Float[Tensor, "... height width"]:
     """The square in the middle, or what there is of it.
 
     Examples

@@ -18,7 +18,15 @@ from gaintuning.networks.checkpoint import Card, build, save_network
 from gaintuning.planes import split_planes
 from gaintuning.pretraining import Pretrained, make_fabric, pretrain
 from gaintuning.progress import progress_bars
-from gaintuning.recipes import FAST, PUBLISHED, Precision, Recipe, fastest_precision
+from gaintuning.recipes import (
+    FAST,
+    PUBLISHED,
+    LogSquare,
+    MeanSquare,
+    Precision,
+    Recipe,
+    fastest_precision,
+)
 from gaintuning.scaling import find_range
 from gaintuning.validate import check_pixels, find_device
 
@@ -31,6 +39,8 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 PRESETS = {"fast": FAST, "published": PUBLISHED}
+
+LOSSES = {"mse": MeanSquare(), "psnr": LogSquare()}
 
 
 def pretrain_network(
@@ -144,6 +154,7 @@ def tell(recipe: Recipe, trained: Pretrained) -> dict[str, Any]:
         "steps": recipe.steps,
         "rate": repr(recipe.rate),
         "optimizers": repr(recipe.optimizers),
+        "loss": repr(recipe.loss),
         "scales": recipe.scales,
         "averaging": recipe.averaging,
         "statistics": "of the start" if recipe.frozen_statistics else "of each batch",

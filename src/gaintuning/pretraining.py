@@ -15,10 +15,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gaintuning._types import Images, Progress
+from gaintuning.binning import binned
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.metrics import psnr
 from gaintuning.outputs import whole_file
-from gaintuning.patches import random_crops, random_orientations
+from gaintuning.patches import middle, random_crops, random_orientations
 from gaintuning.randomness import generator
 from gaintuning.recipes import Precision, Recipe
 from gaintuning.training_log import Entry, write_log
@@ -32,6 +33,9 @@ except ImportError as error:
     ) from error
 
 logger = logging.getLogger(__name__)
+
+VALIDATED = 256
+"""Side in pixels of the middle part of an image that is validated with."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def pretrain(
     log beside it, as a table (`.csv`) and as a picture (`.svg`); a call that finds the file goes
     on from there. All randomness is a function of seed, step and device, so on a CPU an
     interrupted run gives the same weights as one that ran through. One image in fifty is set
-    aside for the validation.
+    aside for the validation, with the 256 x 256 pixels in its middle.
 
     Parameters
     ----------
@@ -87,7 +91,8 @@ def pretrain(
     """
     if not images:
         raise ValueError("there are no images to train on; give at least one")
-    validation, training = images[::50], [im for i, im in enumerate(images) if i % 50]
+    validation = [middle(image, VALIDATED) for image in images[::50]]
+    training = [image for index, image in enumerate(images) if index % 50]
     training = rescaled(training or images, recipe.scales)
     smallest = min(min(image.shape[-2:]) for image in training)
     if smallest < recipe.patch:
@@ -144,7 +149,7 @@ class _Run:
         rate = self.recipe.rate(self.step, self.recipe.steps)
         noisy, clean = self.fabric.to_device((noisy, clean))
         target = clean if self.recipe.supervised else noisy
-        loss = (self.module(noisy) - target).square().mean()
+        loss = self.recipe.loss(self.module(noisy), target)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -225,22 +230,22 @@ def make_fabric(device: str, precision: Precision = "32-true", devices: int = 1)
 
 
 def rescaled(images: Sequence[Tensor], scales: Sequence[float]) -> list[Tensor]:
-    """Each image at each of its sizes.
+    """Each image at each of its sizes; a half, a third and so on are means over bins.
 
     Examples
     --------
     >>> [tuple(image.shape) for image in rescaled([torch.rand(1, 20, 30)], (1, 0.5))]
     [(1, 20, 30), (1, 10, 15)]
     """
-    sized: list[Tensor] = []
-    for scale in scales:
-        for image in images:
-            if scale == 1:
-                sized.append(image)
-                continue
-            smaller = interpolate(image[None], scale_factor=scale, mode="bicubic", antialias=True)
-            sized.append(smaller[0].clamp(0, 1))
-    return sized
+    return [image if scale == 1 else _smaller(image, scale) for scale in scales for image in images]
+
+
+def _smaller(image: Tensor, scale: float) -> Tensor:
+    if (1 / scale).is_integer():
+        sized = binned(image[None], int(1 / scale))
+    else:
+        sized = interpolate(image[None], scale_factor=scale, mode="bicubic", antialias=True)
+    return sized[0].clamp(0, 1)
 
 
 def training_pair(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from gaintuning._types import Images
@@ -76,6 +76,30 @@ class MuonAndAdam:
 
 
 @dataclass(frozen=True)
+class MeanSquare:
+    """The mean squared error of all pixels (Eq. 1); patches with the strongest noise weigh most."""
+
+    def __call__(self, denoised: Images, target: Images) -> Tensor:
+        return (denoised - target).square().mean()
+
+
+@dataclass(frozen=True)
+class LogSquare:
+    """The mean of log MSE over patches, so that each level of noise counts alike.
+
+    But for a factor it is the mean PSNR (Chen et al., Simple Baselines for Image Restoration, ECCV
+    2022). What is below 50 dB for intensities in [0, 1] is as good as none, so that patches with
+    hardly any noise do not take over.
+    """
+
+    NEGLIGIBLE: ClassVar[float] = 1e-5
+
+    def __call__(self, denoised: Images, target: Images) -> Tensor:
+        errors = (denoised - target).square().flatten(1).mean(1)
+        return (errors + self.NEGLIGIBLE).log().mean()
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a network is trained. The defaults are those that learned fastest on a CPU.
 
@@ -91,6 +115,7 @@ class Recipe:
         to fall, the result is that of a run with this number from the start.
     rate : the optimisers' rate at a step of so many: `RiseAndFall` or `Halvings`.
     optimizers : `MuonAndAdam` or `AdamAlone`.
+    loss : `MeanSquare` or `LogSquare`.
     scales : the sizes at which each image is used, 1 being its own.
     averaging : the trained network is the mean of the weights over about so many last steps,
         exponentially weighted; 0 takes those of the last step.
@@ -111,6 +136,7 @@ class Recipe:
     steps: int = 30_000
     rate: RiseAndFall | Halvings = RiseAndFall()
     optimizers: AdamAlone | MuonAndAdam = MuonAndAdam()
+    loss: MeanSquare | LogSquare = MeanSquare()
     scales: tuple[float, ...] = (1.0,)
     averaging: int = 500
     frozen_statistics: bool = False
@@ -126,6 +152,8 @@ class Recipe:
             raise ValueError(
                 "counts must be a range 0 < low < high, got {} to {}".format(*self.counts)
             )
+        if not (self.supervised or isinstance(self.loss, MeanSquare)):
+            raise ValueError("noisy targets are unbiased for the mean squared error alone")
         for name in ("patch", "batch", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
