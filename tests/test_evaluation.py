@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 import torch
 from skimage import data
-from torch import Generator
+from torch import Generator, Tensor
 from typer.testing import CliRunner
 
-from gaintuning import evaluation
 from gaintuning.cli import app
 from gaintuning.evaluation import KIND, Case, all_cases, measure, summary
 from gaintuning.files import write_image
 from gaintuning.image import Image
-from gaintuning.methods import METHODS, Task, parse_method
+from gaintuning.methods import METHODS, Task, Way, parse_method
 from gaintuning.metrics import psnr
 from gaintuning.noise import Gaussian, Poisson
 from gaintuning.scaling import find_range
@@ -215,7 +214,7 @@ def test_failures_are_told_at_the_end(
     def fail(_task: Task) -> torch.Tensor:
         raise RuntimeError("no luck")
 
-    monkeypatch.setitem(evaluation.METHODS, "wavelets", fail)
+    monkeypatch.setitem(METHODS, "wavelets", fail)
     arguments = ("--method", "wavelets", "--method", "noisy")
     code, output, error = run(images[0].parent, "-o", tmp_path / "t.csv", *arguments)
     assert code == 2
@@ -246,5 +245,32 @@ def test_every_method_denoises_as_it_is_called(method: str) -> None:
     assert torch.equal(denoised, again)
 
 
+def test_a_method_may_see_means_over_bins_and_gives_back_every_pixel() -> None:
+    rows, columns = torch.meshgrid(torch.arange(150.0), torch.arange(181.0), indexing="ij")
+    clean = (0.5 + 0.2 * torch.sin(rows / 9) * torch.cos(columns / 7))[None, None]
+    noise = Poisson(0.05)
+    noisy = noise.sample(clean, Generator().manual_seed(0))
+    seen = []
+
+    def look(task: Task) -> Tensor:
+        seen.append(task)
+        return task.noisy
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "noisy", look)
+        denoised = parse_method("noisy@4:3")(Task(noisy, noise))
+    (task,) = seen
+    torch.testing.assert_close(task.noisy[0, 0, 2, 3], noisy[0, 0, 8:12, 12:16].mean())
+    assert (task.noisy.shape[-2:], task.noise, task.steps) == ((38, 46), Poisson(0.05 / 16), 3)
+    assert denoised.shape == noisy.shape
+    # Of a scene that is smooth over a bin, nearly all that is left is the noise of the means.
+    assert float((denoised - clean).square().mean()) < 1.2 * 0.05 * 0.5 / 16
+    with pytest.raises(ValueError, match=r"an image of 150 x 181 pixels has no bins of 256 x 256"):
+        parse_method("noisy@256")(Task(noisy, noise))
+    with pytest.raises(ValueError, match=r"behind the @ stands the side of bins.* as in bm3d@8"):
+        parse_method("noisy@0")
+
+
 def test_steps_stand_behind_a_colon() -> None:
-    assert parse_method("last-layer:7") == ("last-layer", 7)
+    assert parse_method("last-layer:7") == Way("last-layer", steps=7)
+    assert parse_method("self2self@4:7") == Way("self2self", bins=4, steps=7)

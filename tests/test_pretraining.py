@@ -223,9 +223,10 @@ def test_images_are_used_at_each_scale() -> None:
     torch.testing.assert_close(half, binned(ramp[None], 2)[0])
     (smaller,) = rescaled([ramp], (0.8,))
     assert smaller.shape == (1, 32, 32)
-    # A ramp stays a ramp, of a greater slope; at the border pixels are repeated.
+    # A ramp stays a ramp, of a greater slope, but for ripples of 1 %; at the border pixels are
+    # repeated.
     steps = smaller[0, :, 3:-3].diff(dim=1)
-    torch.testing.assert_close(steps, torch.full_like(steps, 0.6 / 39 / 0.8), atol=1e-4, rtol=0)
+    torch.testing.assert_close(steps, torch.full_like(steps, 0.6 / 39 / 0.8), atol=0, rtol=0.015)
 
 
 def test_a_run_that_has_ended_may_be_prolonged(tmp_path: Path) -> None:

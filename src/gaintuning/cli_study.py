@@ -181,7 +181,8 @@ def evaluate(
         typer.Option(
             "--method",
             help="A method, as often as there are some; behind a colon its number of steps, as in "
-            "self2self:1000. By default pretrained and gaintuning.",
+            "self2self:1000, and behind an @ the side of bins of pixels over which it sees means, "
+            "as in bm3d@4. By default pretrained and gaintuning.",
         ),
     ] = None,
     networks: Annotated[

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from gaintuning._types import Images
 from gaintuning.files import read_image
-from gaintuning.methods import METHODS, OF_A_NETWORK, Task, parse_method
+from gaintuning.methods import OF_A_NETWORK, Task, parse_method
 from gaintuning.metrics import psnr, ssim, unsupervised_psnr
 from gaintuning.noise import parse_noise
 from gaintuning.scaling import IntensityRange, find_range
@@ -85,10 +85,10 @@ def measure(case: Case, folder: Path = Path()) -> Score:
         raise ValueError("a comparison needs the noise; state it, as in gaussian:25")
     noise = noise.rescaled(scale.low, scale.high)
     noisy = image if case.noisy else noise.sample(image, Generator().manual_seed(case.seed))
-    name, steps = parse_method(case.method)
-    task = Task(noisy, noise, case.network, steps, case.seed)
+    way = parse_method(case.method)
+    task = Task(noisy, noise, case.network, seed=case.seed)
     start = perf_counter()
-    denoised = METHODS[name](task).to(noisy)
+    denoised = way(task).to(noisy)
     seconds = perf_counter() - start
     residual = residual_of(noisy, denoised, noise)
     others, by_others = frames[1:, 0], None
@@ -163,7 +163,7 @@ def all_cases(
     with_networks = [
         (method, network)
         for method in methods
-        for network in (networks if parse_method(method)[0] in OF_A_NETWORK else [""])
+        for network in (networks if parse_method(method).name in OF_A_NETWORK else [""])
     ]
     return [
         Case(str(image), method, network, noise, seed + crc32(image.name.encode()), noisy)

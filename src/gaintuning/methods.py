@@ -1,7 +1,7 @@
 """Ways to denoise one image, by name: this package's and others', to be compared."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -20,6 +20,7 @@ from gaintuning.baselines.fine_tuning import fine_tune
 from gaintuning.baselines.self2self import denoise_self2self
 from gaintuning.baselines.topaz import denoise_topaz
 from gaintuning.baselines.zero_shot_noise2noise import denoise_zero_shot_noise2noise
+from gaintuning.binning import binned, unbinned
 from gaintuning.choosing import ObjectiveName, choose_objective, error_to_compare_by
 from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.denoising import Denoised, denoise
@@ -239,19 +240,56 @@ OF_THE_IMAGE_ALONE: dict[str, Method] = {
 METHODS = OF_A_NETWORK | OF_THE_IMAGE_ALONE
 
 
-def parse_method(text: str) -> tuple[str, int | None]:
-    """A method's name and its number of steps, as on the command line.
+@dataclass(frozen=True)
+class Way:
+    """A method as asked for on the command line.
+
+    Parameters
+    ----------
+    name : one of `METHODS`.
+    bins : the method sees means over bins of so many rows and columns, as a `Binned` network does,
+        and its result is brought back to the pixels.
+    steps : None for the method's own number.
+    """
+
+    name: str
+    bins: int = 1
+    steps: int | None = None
+
+    def __call__(self, task: Task) -> Images:
+        """Denoise.
+
+        Raises
+        ------
+        ValueError : the image is smaller than a bin, or the method does not take it.
+        """
+        method, asked = METHODS[self.name], replace(task, steps=self.steps)
+        if self.bins == 1:
+            return method(asked)
+        height, width = task.noisy.shape[-2:]
+        if min(height, width) < self.bins:
+            raise ValueError(
+                f"an image of {height} x {width} pixels has no bins of {self.bins} x {self.bins}"
+            )
+        noise = task.noise.averaged(self.bins**2)
+        seen = method(replace(asked, noisy=binned(task.noisy, self.bins), noise=noise))
+        return unbinned(seen, self.bins)[..., :height, :width]
+
+
+def parse_method(text: str) -> Way:
+    """A method by its name; behind an @ the side of bins, behind a colon the number of steps.
 
     Raises
     ------
-    ValueError : there is no such method, or no such number of steps.
+    ValueError : there is no such method, or no such number.
 
     Examples
     --------
-    >>> parse_method("bm3d"), parse_method("self2self:1000")
-    (('bm3d', None), ('self2self', 1000))
+    >>> parse_method("bm3d@8"), parse_method("self2self:1000")
+    (Way(name='bm3d', bins=8, steps=None), Way(name='self2self', bins=1, steps=1000))
     """
-    name, colon, steps = text.partition(":")
+    method, colon, steps = text.partition(":")
+    name, at, bins = method.partition("@")
     if name not in METHODS:
         raise ValueError(f"unknown method {name!r}; known are {', '.join(METHODS)}")
     if colon and not (steps.isdecimal() and int(steps) > 0):
@@ -259,4 +297,8 @@ def parse_method(text: str) -> tuple[str, int | None]:
             f"method {text!r}: behind the colon stands a number of steps above 0, as in "
             "self2self:1000"
         )
-    return name, int(steps) if colon else None
+    if at and not (bins.isdecimal() and int(bins) > 0):
+        raise ValueError(
+            f"method {text!r}: behind the @ stands the side of bins in pixels, as in bm3d@8"
+        )
+    return Way(name, int(bins) if at else 1, int(steps) if colon else None)

@@ -19,7 +19,7 @@ from gaintuning.experiments.changes import panels, slanted
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.files import read_image
 from gaintuning.image import Image
-from gaintuning.methods import METHODS, Task, parse_method
+from gaintuning.methods import Task, parse_method
 from gaintuning.metrics import psnr, ssim
 from gaintuning.noise import Poisson
 from gaintuning.tables import Kind, Row, markdown
@@ -102,9 +102,9 @@ def measure(case: Case, folder: Path) -> Outcome:
     clean = torch.from_numpy(image.pixels)[None, None].float()
     noise = Poisson(10 ** (-case.noisy_psnr / 10) / float(clean.mean()))
     noisy = noise.sample(clean, torch.Generator().manual_seed(case.seed))
-    name, steps = parse_method(case.method)
+    way, task = parse_method(case.method), Task(noisy, noise, case.network, seed=case.seed)
     start = perf_counter()
-    denoised = METHODS[name](Task(noisy, noise, case.network, steps, case.seed)).to(clean)
+    denoised = way(task).to(clean)
     seconds = perf_counter() - start
     return Outcome(
         psnr(denoised, clean, data_range=1.0),
