@@ -92,7 +92,7 @@ def test_a_network_of_thin_layers_has_no_filters_for_muon() -> None:
         ({"batch": -4}, r"batch must be at least 1, got -4"),
         ({"steps": 0}, r"steps must be at least 1, got 0"),
         ({"averaging": -1}, r"averaging must be at least 0, got -1"),
-        ({"supervised": False, "loss": LogSquare()}, r"unbiased for the mean squared error alone"),
+        ({"supervised": False, "loss": LogSquare()}, r"must minimise the mean squared error"),
         ({"scales": ()}, r"scales must be numbers above 0 and at most 1"),
         ({"scales": (1.0, 1.2)}, r"scales must be numbers above 0 and at most 1, got \(1.0, 1.2\)"),
     ],

@@ -4,6 +4,7 @@ import csv
 import errno
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -49,6 +50,14 @@ def test_the_picture_names_each_level_with_its_last_score(tmp_path: Path, count:
     assert text.count("sigma ") == len(last)
     for words in ("step", "training loss", "validation PSNR in dB"):
         assert words in text
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_loss_below_zero_is_drawn(tmp_path: Path) -> None:
+    below = [replace(entry, loss=entry.loss - 8) for entry in ENTRIES]
+    write_log(below, tmp_path / "net.state")
+    picture = (tmp_path / "net.svg").read_text(encoding="utf-8")
+    assert any(f"<!-- {minus}8." in picture for minus in ("-", "\N{MINUS SIGN}"))
 
 
 def test_the_files_have_the_name_of_the_one_beside_them(tmp_path: Path) -> None:

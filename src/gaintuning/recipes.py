@@ -153,7 +153,10 @@ class Recipe:
                 "counts must be a range 0 < low < high, got {} to {}".format(*self.counts)
             )
         if not (self.supervised or isinstance(self.loss, MeanSquare)):
-            raise ValueError("noisy targets are unbiased for the mean squared error alone")
+            raise ValueError(
+                "what learns from noisy images must minimise the mean squared error; another loss "
+                "has its minimum elsewhere"
+            )
         for name in ("patch", "batch", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -71,7 +71,9 @@ def _draw(entries: Sequence[Entry], file: BinaryIO) -> None:
         figure = Figure(figsize=(9, 3.2), layout="constrained")
         losses, scores = figure.subplots(1, 2)
         losses.plot(steps, [entry.loss for entry in entries], ".-", color=ACCENT)
-        losses.set(xlabel="step", ylabel="training loss", yscale="log")
+        # A mean of logarithms is one already, and may be below zero.
+        scale = "log" if all(entry.loss > 0 for entry in entries) else "linear"
+        losses.set(xlabel="step", ylabel="training loss", yscale=scale)
         for level, last in entries[-1].psnr.items():
             scores.plot(steps, [entry.psnr[level] for entry in entries], ".-", color=ACCENT)
             scores.annotate(
