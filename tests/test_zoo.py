@@ -92,7 +92,7 @@ def test_each_network_on_board_denoises_and_says_where_it_comes_from(name: str) 
     network, card = zoo.load(name)
     assert "unknown" not in (card.training_set, card.licence, card.source)
     low, high = card.sigma or card.facts[COUNTS]
-    assert 0 <= low < high < (1 if card.sigma else 1000)
+    assert 0 <= low < high < (1 if card.sigma else 10_000)
     sigma = high / 2 if card.sigma else 0.2
     line = torch.linspace(0, 6, 64)
     clean = (0.5 + 0.3 * torch.sin(line[:, None]) * torch.cos(line))[None, None]
