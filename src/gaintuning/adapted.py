@@ -88,7 +88,11 @@ class Adapted:
     >>> rng = np.random.default_rng(0)
     >>> frames = rng.normal(np.linspace(50, 200, 64), 20, size=(3, 64, 64))
     >>> first = denoise(
-    ...     frames[0], noise=Gaussian(20), schedule=Schedule(steps=3), orientations=False
+    ...     frames[0],
+    ...     network=zoo.DEFAULT,
+    ...     noise=Gaussian(20),
+    ...     schedule=Schedule(steps=3),
+    ...     orientations=False,
     ... )
     >>> adapted = Adapted(zoo.load(zoo.DEFAULT)[0], list(map(Learned.of, first.adaptations)))
     >>> bool(np.allclose(adapted(frames[0], "YX"), first.image, atol=0.1))
