@@ -173,8 +173,10 @@ HOLD = {
         "beats topaz.",
     ],
 }
-"""Claims that were found to hold, by a part of each, which may end with its full stop; of those that
-were not, the pages tell."""
+"""Claims that were found to hold, by a part of each, which may end with its full stop.
+
+Of those that were not, the pages tell.
+"""
 
 
 @pytest.mark.parametrize("name", HOLD)
