@@ -41,6 +41,7 @@ class Adaptation:
     withdrawn : whether they would have been, had they not taken away more than the noise.
     risk : what decided, before and after tuning, in squared units of the image; of the bins' means.
     orientations : in how many of them the image was denoised, to take the mean: 1 or 8.
+    nonlocal_bayes : whether places that look alike were filtered together after that.
     residual : what was taken away to make the result, against the noise; of the bins' means.
     pretrained_error, error : the mean squared error of the pre-trained network's result and of the
         image that is returned, estimated without the clean image, in the same units; None where
@@ -64,6 +65,7 @@ class Adaptation:
     withdrawn: bool = False
     risk: Risk | None = None
     orientations: int = 1
+    nonlocal_bayes: bool = False
     residual: Residual | None = None
     pretrained_error: ErrorEstimate | None = None
     error: ErrorEstimate | None = None
@@ -97,10 +99,15 @@ class Adaptation:
         return not self.blind and self.stride == 1
 
     @property
+    def noise_is_as_modelled(self) -> bool:
+        """Whether it is independent from pixel to pixel, and hardly any of it is cut off."""
+        clipped = self.estimate.clipped if self.estimate else 0.0
+        return self.stride == 1 and clipped < MUCH_CLIPPED
+
+    @property
     def has_an_error_estimate(self) -> bool:
         """Whether there is a risk, and the noise is near enough to its model to believe it."""
-        clipped = self.estimate.clipped if self.estimate else 0.0
-        return self.has_a_risk and clipped < MUCH_CLIPPED
+        return self.has_a_risk and self.noise_is_as_modelled
 
     @property
     def is_finer_than_whole_numbers(self) -> bool:
@@ -158,6 +165,10 @@ class Adaptation:
         if self.orientations > 1:
             found.append(
                 f"the result is the mean over {self.orientations} orientations of the image"
+            )
+        if self.nonlocal_bayes:
+            found.append(
+                "places of the image that look alike were filtered together (non-local Bayes)"
             )
         return tuple(found)
 

@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from torch import Generator, nn
 
 from gaintuning import zoo
-from gaintuning._types import Images, Objective
+from gaintuning._types import Denoiser, Images, Objective
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.binning import binned
+from gaintuning.choosing import error_to_compare_by
 from gaintuning.error_map import expected_error
-from gaintuning.judging import compare, judged_pieces, pixel_losses
+from gaintuning.judging import Losses, compare, judged_pieces, mean_loss, pixel_losses
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
+from gaintuning.nonlocal_bayes import NonLocalBayes
 from gaintuning.objectives import LevelError
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.patches import cut
@@ -27,6 +29,9 @@ from gaintuning.tuning import Tuned
 
 CROP, CROPS = 128, 4
 """Side, about, and number of the crops of which the mean of all orientations is judged."""
+
+SURE = 2.0
+"""By so many of its standard errors the estimated error must fall by what learned from nothing."""
 
 
 def look_at(
@@ -116,12 +121,9 @@ def with_orientations(
     without any turn, if that was trained or tuned for scenes of one orientation: some crops are
     asked that. On them the judge is too low by `optimism` for what learned from them.
     """
-    crops = next(cut(few, CROP**2).draw(CROPS * CROP**2, Generator().manual_seed(0)))
+    crops = crops_to_judge(few)
     apart = mean.variance(crops).cpu().double()
-    once, eight = (
-        torch.cat(pixel_losses(each, crops, judge, seed=0, draws=max(1, CROPS // len(crops))))
-        for each in (mean.network, mean)
-    )
+    once, eight = (torch.cat(losses_of_crops(each, crops, judge)) for each in (mean.network, mean))
     once = once + optimism
     of_each = eight + apart
     harm = compare([of_each], [once])
@@ -136,6 +138,38 @@ def with_orientations(
     if error:
         error = error.lowered_by(fall.scaled(adaptation.network_sees.width**2))
     return replace(adaptation, orientations=8, error=error)
+
+
+@torch.inference_mode()
+def with_like_places(adaptation: Adaptation, filtered: NonLocalBayes, few: Images) -> Adaptation:
+    """Whether places that look alike may be filtered together, and what it brings.
+
+    That is asked of some crops: a large image has more places that are alike than they have. If the
+    level of the noise was found and is wrong by a part of the variance, the fall of the estimated
+    error is by up to twice that part of the error of a good denoiser, whose divergence is the error
+    over the variance.
+    """
+    crops = crops_to_judge(few)
+    judge = error_to_compare_by(adaptation.noise_in_bins, filtered.network)
+    pilot, after = (losses_of_crops(each, crops, judge) for each in (filtered.network, filtered))
+    part = adaptation.estimate.variance_error if adaptation.estimate else 0.0
+    fall = compare(pilot, after, off_by=2 * part * abs(mean_loss(pilot)))
+    if fall.certainty <= SURE:
+        return adaptation
+    error = adaptation.error
+    if error:
+        error = error.lowered_by(fall.scaled(adaptation.network_sees.width**2))
+    return replace(adaptation, nonlocal_bayes=True, error=error)
+
+
+def crops_to_judge(few: Images) -> Images:
+    """A few parts of the planes, where a whole image would take too long."""
+    return next(cut(few, CROP**2).draw(CROPS * CROP**2, Generator().manual_seed(0)))
+
+
+def losses_of_crops(denoiser: Denoiser, crops: Images, judge: Objective) -> Losses:
+    """The objective pixel by pixel; of few crops, the mean over some draws."""
+    return pixel_losses(denoiser, crops, judge, seed=0, draws=max(1, CROPS // len(crops)))
 
 
 def with_residual(
@@ -159,20 +193,18 @@ def _residual(
     return residual_of(before, after, adaptation.noise_in_bins)
 
 
-def withdrawn_if_too_much(
+def takes_too_much(
     adaptation: Adaptation,
     unit: Images,
-    pretrained: NDArray[np.float64],
-    tuned: NDArray[np.float64],
-) -> Adaptation:
-    """Not accepted after all, if tuning took details away that the pre-trained network leaves.
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+) -> bool:
+    """Whether a result has lost details that another one leaves.
 
     The risk would tell, but the noise that it is estimated for may not be the noise of the image.
     """
-    before, after = (_residual(adaptation, unit, denoised) for denoised in (pretrained, tuned))
-    if after.holds_details and not before.holds_details:
-        return replace(adaptation, accepted=False, withdrawn=True)
-    return adaptation
+    left, taken = (_residual(adaptation, unit, denoised) for denoised in (before, after))
+    return taken.holds_details and not left.holds_details
 
 
 def error_map(

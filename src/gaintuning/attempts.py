@@ -1,7 +1,7 @@
 """An attempt at a channel: what the network sees of it, tuned to that, and what it makes of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -14,14 +14,16 @@ from gaintuning.adaptation import Adaptation
 from gaintuning.adapting import (
     error_of_judge,
     learned,
+    takes_too_much,
     with_errors,
+    with_like_places,
     with_orientations,
-    withdrawn_if_too_much,
 )
 from gaintuning.binning import binned, over_bins
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.gains import channel_gains
 from gaintuning.judging import MOST_DRAWS, Losses, compare, pixel_losses
+from gaintuning.nonlocal_bayes import NonLocalBayes
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.progress import stage_of
 from gaintuning.tiles import run
@@ -47,7 +49,7 @@ class Attempt:
     unit : the planes, as the network sees them.
     network : for their pixels; tuned if that helped.
     pretrained, once, output : (n, c, h, w), what the pre-trained network makes of them, what
-        `network` does, and what it does in all orientations if that is better.
+        `network` does, and what all orientations and like places make of it if that is better.
     optimism : by how much an estimated error of `network` is too low on the planes that it was
         tuned on, in squared units of the image.
     """
@@ -95,6 +97,7 @@ def tuned_attempt(
     objective: ObjectiveName,
     *,
     orientations: bool,
+    nonlocal_bayes: bool,
     schedule: Schedule,
     rng: Generator,
     progress: Progress | None = None,
@@ -107,7 +110,7 @@ def tuned_attempt(
     adaptation : what is known of the channel, and how the network sees it.
     unit : the planes, as the network sees them.
     some : the numbers of the planes to tune on.
-    objective, orientations, schedule, progress : as in `denoise`.
+    objective, orientations, nonlocal_bayes, schedule, progress : as in `denoise`.
     rng : source of randomness, on the CPU.
     """
     few = unit[some].to(next(ready.parameters()).device)
@@ -134,18 +137,27 @@ def tuned_attempt(
     adaptation = learned(adaptation, label, tuned)
     if tuned.accepted:
         changed = run(of_pixels(tuned.network), unit, stage_of(progress, 2, 3))
-        adaptation = withdrawn_if_too_much(adaptation, unit, before, changed)
-        if adaptation.accepted:
+        if takes_too_much(adaptation, unit, before, changed):
+            adaptation = replace(adaptation, accepted=False, withdrawn=True)
+        else:
             once = changed
     if adaptation.has_an_error_estimate:
         adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
     kept, optimism = (tuned.network, tuned.optimism) if adaptation.accepted else (ready, 0.0)
     network, output = of_pixels(kept), once
+    level = float(adaptation.noise_in_bins.variance(means).mean() ** 0.5)
+    best = fuse_for(channel_gains(kept), means, exact=level < ROUNDED)
     if orientations:
-        level = float(adaptation.noise_in_bins.variance(means).mean() ** 0.5)
-        mean = MeanOfOrientations(fuse_for(channel_gains(kept), means, exact=level < ROUNDED))
+        mean = MeanOfOrientations(best)
         adaptation = with_orientations(adaptation, mean, means, judge, optimism)
         if adaptation.orientations > 1:
-            output = run(of_pixels(mean), unit, reach_of=network)
+            best, output = mean, run(of_pixels(mean), unit, reach_of=network)
+    if nonlocal_bayes and adaptation.noise_is_as_modelled:
+        filtering = NonLocalBayes(best, adaptation.noise_in_bins)
+        found = with_like_places(adaptation, filtering, means)
+        if found.nonlocal_bayes:
+            filtered = run(of_pixels(filtering), unit, reach_of=network)
+            if not takes_too_much(adaptation, unit, output, filtered):
+                adaptation, output = found, filtered
     optimism *= adaptation.network_sees.width**2
     return Attempt(adaptation, unit, network, before, once, output, optimism)

@@ -217,9 +217,7 @@ def _denoise_movie(
         parts = parts_of(movie)
         name = job.source.name
         progress, title = bar(f"{name}: tuning"), f"{name}: parts of its {len_of(movie)} frames"
-        result = _denoised(
-            job, request, noise, parts, force, progress, title=title, orientations=False
-        )
+        result = _denoised(job, request, noise, parts, force, progress, title=title, as_frames=True)
         _, notes = _to_be_written(job.target, movie.pixels.dtype.newbyteorder("="), result.image)
         record = _record(job, result) | {"shape": list(movie.pixels.shape)}
         told = [[*_findings(request, result), *notes], record]
@@ -254,9 +252,9 @@ def _denoised(
     progress: Progress,
     *,
     title: str,
-    orientations: bool = True,
+    as_frames: bool = False,
 ) -> Denoised[Array]:
-    """An image, or parts of a movie, denoised, with the report."""
+    """An image, or parts of a movie as its frames are to be, denoised, with the report."""
     check_pixels(image.pixels, image.axes)
     if job.report is not None:
         check_place(job.report, overwrite=force)
@@ -268,7 +266,8 @@ def _denoised(
         intensity_range=request.intensity_range,
         objective=request.objective,
         tune=request.tune,
-        orientations=orientations,
+        orientations=not as_frames,
+        nonlocal_bayes=not as_frames,
         seed=request.seed,
         device=request.device,
         progress=progress,
@@ -327,6 +326,7 @@ def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:
                 "contrast": found.contrast,
                 "stabilized": found.stabilized,
                 "orientations": found.orientations,
+                "nonlocal_bayes": found.nonlocal_bayes,
                 "objective": found.objective or None,
                 "accepted": found.accepted,
                 "withdrawn": found.withdrawn,

@@ -181,7 +181,7 @@ def _draw_view(
     mean_residual = _average(relative.mean(axis=0), block) * count**0.5
     change = _average((tuned - pretrained).mean(axis=0), block)
     limit = float(np.percentile(np.abs(change), 99.5)) or 1.0
-    differs = adaptation.accepted or adaptation.orientations > 1
+    differs = adaptation.accepted or adaptation.orientations > 1 or adaptation.nonlocal_bayes
     keys = ["noisy", "pretrained", "tuned"] if differs else ["noisy", "pretrained"]
     height, width = change.shape
     return View(

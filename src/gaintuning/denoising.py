@@ -79,6 +79,7 @@ def denoise(
     objective: ObjectiveName = "auto",
     tune: bool = True,
     orientations: bool = True,
+    nonlocal_bayes: bool = True,
     schedule: Schedule | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
@@ -107,6 +108,8 @@ def denoise(
     tune : False for the pre-trained network alone, applied once.
     orientations : whether the tuned network may be applied in all eight orientations of the image,
         if their mean is estimated to be better.
+    nonlocal_bayes : whether places of the image that look alike may be filtered together after
+        that, if it is estimated to be better.
     schedule : how long and how fast to tune.
     seed : the same seed gives the same result on the same machine.
     device : where to compute; "auto" is a GPU where there is one, else the CPU.
@@ -169,6 +172,7 @@ def denoise(
                     some,
                     objective,
                     orientations=orientations,
+                    nonlocal_bayes=nonlocal_bayes,
                     schedule=schedule,
                     rng=rng,
                     progress=stage_of(of_channel, turn, len(ways)),

@@ -82,23 +82,34 @@ def pretrained(task: Task) -> Images:
 
 
 def gaintuning(task: Task) -> Images:
-    """This package as it comes: what the network sees, gains by two halves, eight orientations."""
+    """This package as it comes: what the network sees, gains, eight orientations, like places."""
     return as_it_comes(task).image[None, None]
 
 
+def gaintuning_local(task: Task) -> Images:
+    """Likewise, but places that look alike are not filtered together."""
+    return as_it_comes(task, nonlocal_bayes=False).image[None, None]
+
+
 def gaintuning_once(task: Task) -> Images:
-    """Likewise, but the tuned network is applied once, as others are."""
-    return as_it_comes(task, orientations=False).image[None, None]
+    """Likewise, and the tuned network is applied once, as others are."""
+    once = as_it_comes(task, orientations=False, nonlocal_bayes=False)
+    return once.image[None, None]
 
 
 def in_range(task: Task) -> Images:
     """The pre-trained network of what this package shows it: bins, less contrast, equal noise."""
     brief = Schedule(steps=1, rounds=1)
-    return as_it_comes(task, orientations=False, schedule=brief).pretrained[None, None]
+    shown = as_it_comes(task, orientations=False, nonlocal_bayes=False, schedule=brief)
+    return shown.pretrained[None, None]
 
 
 def as_it_comes(
-    task: Task, *, orientations: bool = True, schedule: Schedule | None = None
+    task: Task,
+    *,
+    orientations: bool = True,
+    nonlocal_bayes: bool = True,
+    schedule: Schedule | None = None,
 ) -> Denoised[Tensor]:
     return denoise(
         task.noisy[0, 0],
@@ -106,6 +117,7 @@ def as_it_comes(
         noise=task.noise,
         intensity_range=(0.0, 1.0),
         orientations=orientations,
+        nonlocal_bayes=nonlocal_bayes,
         schedule=schedule,
         seed=task.seed,
     )
@@ -210,6 +222,7 @@ OF_A_NETWORK: dict[str, Method] = {
     "orientations": in_all_orientations,
     "in-range": in_range,
     "gaintuning-once": gaintuning_once,
+    "gaintuning-local": gaintuning_local,
     "gaintuning": gaintuning,
     **{loss: partial(tuned_by, objective=loss) for loss in LOSSES},
     "contrast": contrast_alone,

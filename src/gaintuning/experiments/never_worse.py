@@ -99,7 +99,8 @@ def measure(case: Case, folder: Path) -> Outcome:
         network=plain,
         intensity_range=(0.0, 1.0),
         seed=case.seed,
-        orientations=False,  # they would hide what gains do
+        orientations=False,  # these would hide what gains do
+        nonlocal_bayes=False,
     )
     (found,) = result.adaptations
     with torch.inference_mode():

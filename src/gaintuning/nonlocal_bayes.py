@@ -1,0 +1,158 @@
+"""Places of an image that look alike, filtered together: the second step of non-local Bayes."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, fold, pad, unfold
+
+from gaintuning._types import Images
+from gaintuning.noise import Noise
+
+LIKE = 9
+"""Side in pixels of the surroundings by which places are alike."""
+
+PATCH = 7
+"""Side of the patches that are filtered."""
+
+ALIKE = 32
+"""So many of them make a group."""
+
+WINDOW = 128
+"""Side of the part of the image in which the others of a group are looked for."""
+
+BLOCK, STEP = 32, 3
+"""Each block has one window, and a group for the pixels of every third row and column."""
+
+LEAST = 1e-3
+"""Part of its mean over the image below which no variance is taken, as where nothing is counted."""
+
+
+class NonLocalBayes(nn.Module):
+    """A denoiser, and after it the second step of non-local Bayes, with its result as the pilot.
+
+    For each of many patches those others that look most like it in the pilot make a group. With m
+    the mean of the group, C its covariance in the pilot, and v the variance of the noise, each
+    noisy patch y of the group becomes
+
+        m + C (C + v)^-1 (y - m),
+
+    the best linear estimate of a patch of that mean and covariance. A pixel becomes the mean of all
+    patches that it lies in. What repeats itself anywhere is averaged over all its places, further
+    apart than a network sees; what does not is in C, and stays.
+
+    The mean of the pilot's patches errs where the pilot does, the mean of the noisy ones has the
+    noise of a few dozen: m is the mean of the two.
+
+    Parameters
+    ----------
+    network : the denoiser of the pilot, for (n, c, h, w).
+    noise : independent from pixel to pixel, in the units of the images.
+
+    References
+    ----------
+    Lebrun, Buades & Morel, A Nonlocal Bayesian Image Denoising Algorithm, SIAM Journal on Imaging
+    Sciences 6(3), 2013, https://doi.org/10.1137/120874989
+
+    Examples
+    --------
+    >>> from gaintuning.noise import Gaussian
+    >>> stripes = torch.arange(64).remainder(4).div(4).expand(1, 1, 64, 64)
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> noise = Gaussian(0.1)
+    >>> noisy = noise.sample(stripes, rng)
+    >>> bool((NonLocalBayes(nn.Identity(), noise)(noisy) - stripes).std() < 0.04)
+    True
+    """
+
+    def __init__(self, network: nn.Module, noise: Noise) -> None:
+        super().__init__()
+        self.network = network
+        self.noise = noise
+
+    def forward(self, images: Images) -> Images:
+        pilots: Tensor = self.network(images).to(images)
+        return torch.cat(
+            [
+                filter_like_places(noisy, pilot, self.noise.variance(pilot))
+                for noisy, pilot in zip(images.split(1), pilots.split(1), strict=True)
+            ]
+        )
+
+
+def filter_like_places(noisy: Images, pilot: Images, variance: Images) -> Images:
+    """What `NonLocalBayes` does to one image.
+
+    Parameters
+    ----------
+    noisy, pilot : (1, c, h, w)
+    variance : of the noise, in their shape and squared units.
+    """
+    level = variance.mean()
+    if not level > 0 or min(noisy.shape[-2:]) <= LIKE // 2:
+        return pilot
+    surroundings = _patches(pilot - pilot.mean(), LIKE)  # differences of large numbers are rough
+    pilots, patches = _patches(pilot, PATCH), _patches(noisy, PATCH)
+    of_pixels = variance.mean(1, keepdim=True).clamp(min=float(LEAST * level))
+    variances = avg_pool2d(_framed(of_pixels, PATCH), PATCH, stride=1).flatten()
+    sums, times = torch.zeros_like(patches), torch.zeros_like(variances)
+    for places, window in _blocks(*noisy.shape[-2:]):
+        group = window.to(noisy.device)[_nearest(surroundings[places], surroundings[window])]
+        filtered = _filtered(patches[group], pilots[group], variances[group])
+        sums.index_add_(0, group.flatten(), filtered.flatten(0, 1))
+        times.index_add_(0, group.flatten(), torch.ones_like(variances[group]).flatten())
+    total, number = (
+        _laid_over(each, noisy) for each in (sums, times[:, None].expand_as(sums).contiguous())
+    )
+    return torch.where(number > 0, total / number, pilot)
+
+
+def _filtered(noisy: Tensor, pilot: Tensor, variances: Tensor) -> Tensor:
+    """Groups of patches, (groups, members, values), with a variance for each member."""
+    of_pilot = pilot.mean(1, keepdim=True)
+    apart = pilot - of_pilot
+    covariance = apart.mT @ apart / pilot.shape[1]
+    mean = (of_pilot + noisy.mean(1, keepdim=True)) / 2
+    noise = torch.diag_embed(variances.mean(1, keepdim=True).expand(-1, pilot.shape[2]))
+    factor = torch.linalg.cholesky(covariance + noise)
+    return mean + (covariance @ torch.cholesky_solve((noisy - mean).mT, factor)).mT
+
+
+def _nearest(places: Tensor, window: Tensor) -> Tensor:
+    """Of each place, the numbers of those of the window that look most like it."""
+    distances = window.square().sum(1) - 2 * places @ window.mT
+    return distances.topk(min(ALIKE, len(window)), largest=False, sorted=False).indices
+
+
+def _blocks(height: int, width: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The numbers of some pixels of each block, and of all pixels of the window around it."""
+    number = torch.arange(height * width).reshape(height, width)
+    for top in range(0, height, BLOCK):
+        rows = _window(top, height)
+        for left in range(0, width, BLOCK):
+            places = number[top : top + BLOCK : STEP, left : left + BLOCK : STEP]
+            yield places.flatten(), number[rows, _window(left, width)].flatten()
+
+
+def _window(start: int, length: int) -> slice:
+    """Along one axis, around a block, within the image."""
+    first = max(0, min(start + BLOCK // 2 - WINDOW // 2, length - WINDOW))
+    return slice(first, first + WINDOW)
+
+
+def _patches(image: Images, side: int) -> Tensor:
+    """(h w, c side side): the one around each pixel."""
+    return unfold(_framed(image, side), side)[0].mT.contiguous()
+
+
+def _framed(image: Tensor, side: int) -> Tensor:
+    margin = side // 2
+    return pad(image, (margin, margin, margin, margin), "reflect")
+
+
+def _laid_over(patches: Tensor, like: Images) -> Images:
+    """The sum of the patches, each at its place; what lies beyond the image is left out."""
+    margin = PATCH // 2
+    height, width = (side + 2 * margin for side in like.shape[-2:])
+    whole: Tensor = fold(patches.mT[None], (height, width), PATCH)
+    return whole[..., margin : height - margin, margin : width - margin]

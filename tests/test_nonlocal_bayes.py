@@ -1,0 +1,127 @@
+"""Like places are averaged, single ones stay, and the judge tells where it helps."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Generator, Tensor, nn
+
+from gaintuning import denoise
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.nonlocal_bayes import NonLocalBayes, filter_like_places
+from gaintuning.tuning import Schedule
+
+SIGMA = 0.1
+
+
+def lattice(side: int = 96) -> Tensor:
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    spots = torch.cos(rows * 2 * torch.pi / 9) * torch.cos(columns * 2 * torch.pi / 9)
+    return (0.5 + 0.3 * spots)[None, None].double()
+
+
+def blurred(images: Tensor) -> Tensor:
+    return nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
+
+
+def seeded(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def error(one: Tensor, other: Tensor) -> float:
+    return float((one - other).square().mean())
+
+
+@pytest.mark.parametrize(
+    "noise", [Gaussian(SIGMA), Poisson(0.02), PoissonGaussian(0.015, 0.05)], ids=str
+)
+def test_what_repeats_itself_is_averaged_over_its_places(noise: Noise) -> None:
+    clean = lattice()
+    noisy = noise.sample(clean, seeded())
+    pilot = blurred(noisy)
+    filtered = filter_like_places(noisy, pilot, noise.variance(pilot))
+    assert error(filtered, clean) < 0.4 * error(pilot, clean)
+
+
+def test_what_is_like_nothing_else_stays() -> None:
+    clean = lattice()
+    clean[..., 40:45, 40:45] += 0.6
+    noisy = Gaussian(0.05).sample(clean, seeded())
+    variance = torch.full_like(noisy, 0.05**2)
+    filtered = filter_like_places(noisy, clean, variance)
+    defect = (..., slice(40, 45), slice(40, 45))
+    assert error(filtered[defect], clean[defect]) < 0.05**2
+    assert float((filtered - clean)[defect].mean()) == pytest.approx(0, abs=0.02)
+
+
+def test_without_noise_nothing_changes() -> None:
+    clean = lattice(40)
+    exact = filter_like_places(clean, clean, torch.zeros_like(clean))
+    assert torch.equal(exact, clean)
+    nearly = filter_like_places(clean, clean, torch.full_like(clean, 1e-12))
+    torch.testing.assert_close(nearly, clean, atol=1e-4, rtol=0)
+
+
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    channels=st.integers(1, 3),
+    seed=st.integers(0),
+)
+def test_images_of_any_size_keep_their_shape_and_are_not_changed(
+    height: int, width: int, channels: int, seed: int
+) -> None:
+    noisy = torch.rand(2, channels, height, width, generator=seeded(seed % 2**62))
+    before = noisy.clone()
+    found = NonLocalBayes(nn.Identity(), Gaussian(SIGMA))(noisy)
+    assert found.shape == noisy.shape
+    assert found.isfinite().all()
+    assert torch.equal(noisy, before)
+
+
+def test_other_units_and_another_zero_give_the_same() -> None:
+    noisy = Gaussian(SIGMA).sample(lattice(48), seeded())
+    pilot, variance = blurred(noisy), torch.full_like(noisy, SIGMA**2)
+    expected = 7 + 100 * filter_like_places(noisy, pilot, variance)
+    other = filter_like_places(7 + 100 * noisy, 7 + 100 * pilot, 1e4 * variance)
+    torch.testing.assert_close(other, expected)
+
+
+def test_where_nothing_was_counted_there_is_no_complaint() -> None:
+    clean = lattice(64).float()
+    clean[..., :32] = 0
+    noisy = Poisson(0.05).sample(clean, seeded())
+    found = NonLocalBayes(nn.AvgPool2d(3, 1, 1), Poisson(0.05))(noisy)
+    assert found.isfinite().all()
+    assert found[..., :16].abs().max() < 1e-3
+
+
+class Blur(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blur = nn.Conv2d(1, 1, 3, padding=1, bias=False, padding_mode="reflect")
+        nn.init.constant_(self.blur.weight, 1 / 9)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.blur(images)
+
+
+def test_it_is_taken_where_it_helps_and_not_where_it_harms() -> None:
+    how = {"network": Blur(), "noise": Gaussian(SIGMA), "intensity_range": (0.0, 1.0)}
+    brief = Schedule(steps=3, rounds=1)
+    rough = torch.rand(1, 1, 128, 128, generator=seeded(5))  # in which nothing is alike
+    for clean, taken in ((lattice(128)[0, 0].numpy(), True), (rough[0, 0].numpy(), False)):
+        noisy = np.random.default_rng(0).normal(clean, SIGMA)
+        without, found = (
+            denoise(noisy, **how, schedule=brief, nonlocal_bayes=asked) for asked in (False, True)
+        )
+        (adaptation,) = found.adaptations
+        assert adaptation.nonlocal_bayes == taken
+        assert any("look alike" in remark for remark in adaptation.remarks) == taken
+        if not taken:
+            assert np.array_equal(found.image, without.image)
+            continue
+        errors = [float(np.square(each.image - clean).mean()) for each in (without, found)]
+        assert errors[1] < 0.7 * errors[0]
+        assert adaptation.error.mean_square == pytest.approx(errors[1], rel=0.3)
