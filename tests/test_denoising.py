@@ -1,7 +1,6 @@
 """The whole path: units, axes, noise, objectives, and what is left alone."""
 
 from copy import deepcopy
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
