@@ -141,6 +141,7 @@ def test_tuning_beats_the_pretrained_network_on_the_clean_image() -> None:
         noise=Gaussian(SIGMA),
         intensity_range=(0, 255),
         schedule=Schedule(steps=60, rate=2e-2, rounds=1),
+        nonlocal_bayes=False,
     )
     inside = np.s_[2:-2, 2:-2]
     before = np.square(result.pretrained - clean)[inside].mean()

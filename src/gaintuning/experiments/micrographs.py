@@ -27,10 +27,10 @@ from gaintuning.tables import Kind, Row, markdown
 LEVELS = (3, 10)
 """PSNR of the noisy micrographs, in dB."""
 
-OURS, ONCE, IN_RANGE = "gaintuning", "gaintuning-once", "in-range"
+OURS, LOCAL, ONCE, IN_RANGE = "gaintuning", "gaintuning-local", "gaintuning-once", "in-range"
 WAYS = (
     *(("pretrained", "unet-tem"), (IN_RANGE, "unet-tem")),
-    *((ONCE, "unet-tem"), (OURS, "unet-tem")),
+    *((ONCE, "unet-tem"), (LOCAL, "unet-tem"), (OURS, "unet-tem")),
     *(("pretrained", "unet"), (OURS, "unet")),
     *(("noise-resampling@8", "unet-tem"), ("all-parameters@8", "unet-tem")),
     *(("pretrained", "blind-spot-tem"), (OURS, "blind-spot-tem")),
@@ -291,8 +291,9 @@ EXPERIMENT = Experiment(
         "`blind-spot-tem` one that was trained on other simulated micrographs; `topaz` was trained "
         "on those of proteins in ice, and the others see the noisy image alone. `pretrained` sees "
         "every pixel; `gaintuning` is this package as it comes, which sees means of bins where "
-        "that is better, most of what it brings here, and takes the mean over eight orientations. "
-        "`in-range` has these bins and no gains, `gaintuning-once` both but no other orientations. "
+        "that is better, takes the mean over eight orientations, and filters places that look "
+        "alike together. `in-range` has these bins and no gains, `gaintuning-once` both but no "
+        "other orientations, `gaintuning-local` all but the like places. "
         "So that others have bins as well, they are shown those that stand behind an @, of 8 x 8 "
         "pixels, which are best for BM3D on the published micrographs of the docs. Fewer steps "
         "than published stand behind a colon."
