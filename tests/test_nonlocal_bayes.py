@@ -135,3 +135,14 @@ def test_it_is_not_taken_where_the_network_knows_better() -> None:
     )
     assert not found.adaptations[0].nonlocal_bayes
     assert np.array_equal(found.image, without.image)
+
+
+def test_what_is_further_away_than_two_windows_does_not_matter() -> None:
+    noisy = Gaussian(SIGMA).sample(torch.rand(1, 1, 20, 420, generator=seeded()), seeded(1))
+    other = noisy.clone()
+    other[..., 370:] = 1 - other[..., 370:]
+    filtering = NonLocalBayes(nn.AvgPool2d(3, 1, 1), Gaussian(SIGMA))
+    first, second = filtering(noisy), filtering(other)
+    # Not to the bit: what tells likeness is taken about the mean of the whole image.
+    torch.testing.assert_close(first[..., :100], second[..., :100], atol=1e-5, rtol=0)
+    assert (first[..., 340:] - second[..., 340:]).abs().max() > 0.1

@@ -93,13 +93,17 @@ def filter_like_places(noisy: Images, pilot: Images, variance: Images) -> Images
     level = variance.mean()
     if not level > 0 or min(noisy.shape[-2:]) <= LIKE // 2:
         return pilot
-    surroundings = _patches(pilot - pilot.mean(), LIKE)  # differences of large numbers are rough
-    pilots, patches = _patches(pilot, PATCH), _patches(noisy, PATCH)
+    seen = _framed(pilot - pilot.mean(), LIKE)  # differences of large numbers are rough
+    pilots, patches = (_patches(_framed(each, PATCH), PATCH) for each in (pilot, noisy))
     of_pixels = variance.mean(1, keepdim=True).clamp(min=float(LEAST * level))
     variances = avg_pool2d(_framed(of_pixels, PATCH), PATCH, stride=1).flatten()
     sums, times = torch.zeros_like(patches), torch.zeros_like(variances)
-    for places, window in _blocks(*noisy.shape[-2:]):
-        group = window.to(noisy.device)[_nearest(surroundings[places], surroundings[window])]
+    height, width = noisy.shape[-2:]
+    numbers = torch.arange(height * width, device=noisy.device).reshape(height, width)
+    for rows, columns, places in _windows(height, width):
+        surroundings = _patches(seen[..., _with_frame(rows), _with_frame(columns)], LIKE)
+        alike = _nearest(surroundings[places], surroundings)
+        group = numbers[rows, columns].flatten()[alike]
         filtered = _filtered(patches[group], pilots[group], variances[group])
         sums.index_add_(0, group.flatten(), filtered.flatten(0, 1))
         times.index_add_(0, group.flatten(), torch.ones_like(variances[group]).flatten())
@@ -126,25 +130,32 @@ def _nearest(places: Tensor, window: Tensor) -> Tensor:
     return distances.topk(min(ALIKE, len(window)), largest=False, sorted=False).indices
 
 
-def _blocks(height: int, width: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The numbers of some pixels of each block, and of all pixels of the window around it."""
-    number = torch.arange(height * width).reshape(height, width)
+def _windows(height: int, width: int) -> Iterator[tuple[slice, slice, Tensor]]:
+    """The window of each block, and the numbers in it of some pixels of the block."""
     for top in range(0, height, BLOCK):
         rows = _window(top, height)
         for left in range(0, width, BLOCK):
-            places = number[top : top + BLOCK : STEP, left : left + BLOCK : STEP]
-            yield places.flatten(), number[rows, _window(left, width)].flatten()
+            columns = _window(left, width)
+            across, down = (min(WINDOW, side) for side in (width, height))
+            number = torch.arange(down * across).reshape(down, across)
+            y, x = top - rows.start, left - columns.start
+            yield rows, columns, number[y : y + BLOCK : STEP, x : x + BLOCK : STEP].flatten()
 
 
 def _window(start: int, length: int) -> slice:
     """Along one axis, around a block, within the image."""
     first = max(0, min(start + BLOCK // 2 - WINDOW // 2, length - WINDOW))
-    return slice(first, first + WINDOW)
+    return slice(first, min(first + WINDOW, length))
 
 
-def _patches(image: Images, side: int) -> Tensor:
-    """(h w, c side side): the one around each pixel."""
-    return unfold(_framed(image, side), side)[0].mT.contiguous()
+def _with_frame(part: slice) -> slice:
+    """The same of an image in its frame, with what the surroundings of its edge reach."""
+    return slice(part.start, part.stop + LIKE - 1)
+
+
+def _patches(framed: Tensor, side: int) -> Tensor:
+    """(h w, c side side): the one around each pixel of an image in its frame."""
+    return unfold(framed, side)[0].mT.contiguous()
 
 
 def _framed(image: Tensor, side: int) -> Tensor:
