@@ -86,12 +86,13 @@ def last_frame(
     rng = torch.Generator().manual_seed(seed)
     movie = np.stack([noise.sample(clean, rng)[0, 0].numpy() for _ in range(count)])
     how = {"network": NETWORK, "noise": noise, "intensity_range": (0.0, 1.0)}
-    alone = denoise(movie[-1], **how, orientations=False)
+    how |= {"orientations": False, "nonlocal_bayes": False}  # as frames of a movie are denoised
+    alone = denoise(movie[-1], **how)
     yield "pre-trained", alone.pretrained
     yield "one frame", alone.image
-    yield "all frames", denoise(movie, **how, axes="TYX", orientations=False).image[-1]
+    yield "all frames", denoise(movie, **how, axes="TYX").image[-1]
     network = zoo.load(NETWORK)[0]
-    first = denoise(movie[0], **how, orientations=False)
+    first = denoise(movie[0], **how)
     learned = [Learned.of(found) for found in first.adaptations]
     following: Adapted = Following(network, learned, objective="auto", first=1)
     for frame in movie[1:]:

@@ -82,6 +82,7 @@ def few_counts() -> tuple[Tensor, Tensor, Denoised[Tensor]]:
         intensity_range=(0, 1),
         schedule=SHORT,
         orientations=False,
+        nonlocal_bayes=False,
     )
     assert torch.equal(noisy, before)
     return clean, noisy, result

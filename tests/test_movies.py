@@ -358,6 +358,7 @@ def test_channels_and_colors_of_a_movie_are_denoised_like_those_of_an_image() ->
             intensity_range=(0.0, 1.0),
             schedule=BRIEFLY,
             orientations=False,
+            nonlocal_bayes=False,
         )
         adapted = Adapted(zoo.load(result.network)[0], list(map(Learned.of, result.adaptations)))
         np.testing.assert_allclose(adapted(frame, axes), result.image, atol=1e-5)

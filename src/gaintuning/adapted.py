@@ -93,6 +93,7 @@ class Adapted:
     ...     noise=Gaussian(20),
     ...     schedule=Schedule(steps=3),
     ...     orientations=False,
+    ...     nonlocal_bayes=False,
     ... )
     >>> adapted = Adapted(zoo.load(zoo.DEFAULT)[0], list(map(Learned.of, first.adaptations)))
     >>> bool(np.allclose(adapted(frames[0], "YX"), first.image, atol=0.1))

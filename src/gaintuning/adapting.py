@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from gaintuning import zoo
 from gaintuning._types import Denoiser, Images, Objective
@@ -162,12 +162,12 @@ def with_like_places(adaptation: Adaptation, filtered: NonLocalBayes, few: Image
     return replace(adaptation, nonlocal_bayes=True, error=error)
 
 
-def crops_to_judge(few: Images) -> Images:
+def crops_to_judge(few: Tensor) -> Tensor:
     """A few parts of the planes, where a whole image would take too long."""
     return next(cut(few, CROP**2).draw(CROPS * CROP**2, Generator().manual_seed(0)))
 
 
-def losses_of_crops(denoiser: Denoiser, crops: Images, judge: Objective) -> Losses:
+def losses_of_crops(denoiser: Denoiser, crops: Tensor, judge: Objective) -> Losses:
     """The objective pixel by pixel; of few crops, the mean over some draws."""
     return pixel_losses(denoiser, crops, judge, seed=0, draws=max(1, CROPS // len(crops)))
 

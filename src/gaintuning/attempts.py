@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
-from gaintuning._types import Images, Progress
+from gaintuning._types import Images, Objective, Progress
 from gaintuning.adaptation import Adaptation
 from gaintuning.adapting import (
     error_of_judge,
@@ -144,20 +144,51 @@ def tuned_attempt(
     if adaptation.has_an_error_estimate:
         adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
     kept, optimism = (tuned.network, tuned.optimism) if adaptation.accepted else (ready, 0.0)
-    network, output = of_pixels(kept), once
+    adaptation, output = _refined(
+        adaptation,
+        kept,
+        unit,
+        means,
+        once,
+        judge,
+        optimism,
+        orientations=orientations,
+        nonlocal_bayes=nonlocal_bayes,
+    )
+    optimism *= adaptation.network_sees.width**2
+    return Attempt(adaptation, unit, of_pixels(kept), before, once, output, optimism)
+
+
+def _refined(
+    adaptation: Adaptation,
+    kept: nn.Module,
+    unit: Images,
+    means: Tensor,
+    once: Output,
+    judge: Objective,
+    optimism: float,
+    *,
+    orientations: bool,
+    nonlocal_bayes: bool,
+) -> tuple[Adaptation, Output]:
+    """What a network makes of the planes in all orientations, and then of like places together."""
+    output = once
+    if not orientations and not nonlocal_bayes:
+        return adaptation, output
+    of_pixels = partial(over_bins, factor=adaptation.bins)
+    reach_of = of_pixels(kept)
     level = float(adaptation.noise_in_bins.variance(means).mean() ** 0.5)
     best = fuse_for(channel_gains(kept), means, exact=level < ROUNDED)
     if orientations:
         mean = MeanOfOrientations(best)
         adaptation = with_orientations(adaptation, mean, means, judge, optimism)
         if adaptation.orientations > 1:
-            best, output = mean, run(of_pixels(mean), unit, reach_of=network)
+            best, output = mean, run(of_pixels(mean), unit, reach_of=reach_of)
     if nonlocal_bayes and adaptation.noise_is_as_modelled:
         filtering = NonLocalBayes(best, adaptation.noise_in_bins)
         found = with_like_places(adaptation, filtering, means)
         if found.nonlocal_bayes:
-            filtered = run(of_pixels(filtering), unit, reach_of=network)
+            filtered = run(of_pixels(filtering), unit, reach_of=reach_of)
             if not takes_too_much(adaptation, unit, output, filtered):
                 adaptation, output = found, filtered
-    optimism *= adaptation.network_sees.width**2
-    return Attempt(adaptation, unit, network, before, once, output, optimism)
+    return adaptation, output
