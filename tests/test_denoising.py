@@ -360,6 +360,7 @@ def test_the_mean_of_orientations_is_taken_where_none_is_better_than_the_others(
         # In float64: a single filter in bfloat16 would be rounded by more than there is to gain.
         mine = network(kind).double()
         options = {"network": mine, "noise": Gaussian(SIGMA), "schedule": SHORT}
+        options |= {"nonlocal_bayes": False}
         turned = denoise(noisy, **options)
         once = denoise(noisy, **options, orientations=False)
         assert turned.adaptations[0].orientations == expected
