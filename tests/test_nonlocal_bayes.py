@@ -61,8 +61,9 @@ def test_without_noise_nothing_changes() -> None:
     clean = lattice(40)
     exact = filter_like_places(clean, clean, torch.zeros_like(clean))
     assert torch.equal(exact, clean)
-    nearly = filter_like_places(clean, clean, torch.full_like(clean, 1e-12))
-    torch.testing.assert_close(nearly, clean, atol=1e-4, rtol=0)
+    for images in (clean, clean.float()):
+        nearly = filter_like_places(images, images, torch.full_like(images, 1e-12))
+        torch.testing.assert_close(nearly, images, atol=1e-4, rtol=0)
 
 
 @given(

@@ -104,8 +104,9 @@ def filter_like_places(noisy: Images, pilot: Images, variance: Images) -> Images
         surroundings = _patches(seen[..., _with_frame(rows), _with_frame(columns)], LIKE)
         alike = _nearest(surroundings[places], surroundings)
         group = numbers[rows, columns].flatten()[alike]
-        filtered = _filtered(patches[group], pilots[group], variances[group])
-        sums.index_add_(0, group.flatten(), filtered.flatten(0, 1))
+        # In float64: where the noise is weak, C + v would else not be positive definite.
+        members = (each[group].double() for each in (patches, pilots, variances))
+        sums.index_add_(0, group.flatten(), _filtered(*members).to(sums).flatten(0, 1))
         times.index_add_(0, group.flatten(), torch.ones_like(variances[group]).flatten())
     total, number = (
         _laid_over(each, noisy) for each in (sums, times[:, None].expand_as(sums).contiguous())
