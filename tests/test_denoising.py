@@ -1,7 +1,7 @@
 """The whole path: units, axes, noise, objectives, and what is left alone."""
 
 from copy import deepcopy
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gaintuning import tuning, zoo
 from gaintuning.adaptation import Adaptation
-from gaintuning.adapting import find_noise, takes_too_much
+from gaintuning.adapting import find_noise, withdrawn_if_too_much
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.denoising import denoise
 from gaintuning.judging import Risk, pixel_losses
@@ -405,22 +405,23 @@ def test_a_blind_network_is_judged_by_what_it_does_not_see(objective: ObjectiveN
     assert np.isfinite(result.image).all()
 
 
-def test_a_result_that_has_lost_details_is_told_from_one_that_has_not() -> None:
+def test_tuning_that_takes_details_away_is_withdrawn() -> None:
     rng = np.random.default_rng(0)
     stripes = 0.5 + 0.3 * np.sin(np.arange(128) * 2 * np.pi / 6)
     clean = np.broadcast_to(stripes, (1, 1, 128, 128))
     noisy = clean + rng.normal(0, 0.1, clean.shape)
     scale = IntensityRange(0.0, 1.0)
-    adaptation = Adaptation(scale, scale, Gaussian(0.1))
+    accepted = Adaptation(scale, scale, Gaussian(0.1), accepted=True)
     flat = np.full_like(noisy, noisy.mean())
-    too_much = partial(takes_too_much, adaptation, torch.from_numpy(noisy))
-    assert too_much(np.array(clean), flat)
-    assert not too_much(np.array(clean), (clean + noisy) / 2)
-    # What the other has lost as well is no reason.
-    assert not too_much(flat, flat)
 
+    def judged(pretrained: np.ndarray, tuned: np.ndarray) -> Adaptation:
+        unit = torch.from_numpy(noisy)
+        return withdrawn_if_too_much(accepted, unit, pretrained, tuned)
 
-def test_what_is_withdrawn_is_told() -> None:
-    scale, risk = IntensityRange(0.0, 1.0), Risk(2.0, 1.0, 0.1)
-    withdrawn = Adaptation(scale, scale, Gaussian(0.1), withdrawn=True, risk=risk)
-    assert "took away more than the noise" in withdrawn.verdict
+    withdrawn = judged(np.array(clean), flat)
+    assert not withdrawn.accepted
+    assert withdrawn.withdrawn
+    assert "took away more than the noise" in replace(withdrawn, risk=Risk(2.0, 1.0, 0.1)).verdict
+    assert judged(np.array(clean), (clean + noisy) / 2).accepted
+    # What the pre-trained network does as well is no reason.
+    assert judged(flat, flat).accepted

@@ -31,7 +31,7 @@ CROP, CROPS = 128, 4
 """Side, about, and number of the crops of which the mean of all orientations is judged."""
 
 SURE = 2.0
-"""By so many of its standard errors the estimated error must fall by what learned from nothing."""
+"""By so many of its standard errors an attempt, or like places, must lower the estimated error."""
 
 PERHAPS = 0.7
 """If it falls by less than that, it is not asked again with more draws of the judge."""
@@ -214,6 +214,18 @@ def takes_too_much(
     """
     left, taken = (_residual(adaptation, unit, denoised) for denoised in (before, after))
     return taken.holds_details and not left.holds_details
+
+
+def withdrawn_if_too_much(
+    adaptation: Adaptation,
+    unit: Images,
+    pretrained: NDArray[np.float64],
+    tuned: NDArray[np.float64],
+) -> Adaptation:
+    """Not accepted after all, if tuning took details away that the pre-trained network leaves."""
+    if takes_too_much(adaptation, unit, pretrained, tuned):
+        return replace(adaptation, accepted=False, withdrawn=True)
+    return adaptation
 
 
 def error_map(

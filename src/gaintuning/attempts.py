@@ -1,7 +1,7 @@
 """An attempt at a channel: what the network sees of it, tuned to that, and what it makes of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
@@ -12,12 +12,14 @@ from torch import Generator, Tensor, nn
 from gaintuning._types import Images, Objective, Progress
 from gaintuning.adaptation import Adaptation
 from gaintuning.adapting import (
+    SURE,
     error_of_judge,
     learned,
     takes_too_much,
     with_errors,
     with_like_places,
     with_orientations,
+    withdrawn_if_too_much,
 )
 from gaintuning.binning import binned, over_bins
 from gaintuning.choosing import ObjectiveName, choose_objective
@@ -34,9 +36,6 @@ Output: TypeAlias = NDArray[np.float64]
 
 ROUNDED = 0.05
 """Noise that is weaker leaves an error, of an image in [0, 1], to which bfloat16 would add."""
-
-SURE = 2.0
-"""By so many of its standard errors a second attempt must be better."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +136,8 @@ def tuned_attempt(
     adaptation = learned(adaptation, label, tuned)
     if tuned.accepted:
         changed = run(of_pixels(tuned.network), unit, stage_of(progress, 2, 3))
-        if takes_too_much(adaptation, unit, before, changed):
-            adaptation = replace(adaptation, accepted=False, withdrawn=True)
-        else:
+        adaptation = withdrawn_if_too_much(adaptation, unit, before, changed)
+        if adaptation.accepted:
             once = changed
     if adaptation.has_an_error_estimate:
         adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
