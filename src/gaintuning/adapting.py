@@ -14,7 +14,15 @@ from gaintuning.adaptation import Adaptation, Array
 from gaintuning.binning import binned
 from gaintuning.choosing import error_to_compare_by
 from gaintuning.error_map import expected_error
-from gaintuning.judging import MOST_DRAWS, Losses, compare, judged_pieces, mean_loss, pixel_losses
+from gaintuning.judging import (
+    MOST_DRAWS,
+    Losses,
+    Risk,
+    compare,
+    judged_pieces,
+    mean_loss,
+    pixel_losses,
+)
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
@@ -110,15 +118,19 @@ def with_errors(
     return replace(adaptation, pretrained_error=before.scaled(square), error=after.scaled(square))
 
 
+def lowered(adaptation: Adaptation, fall: Risk) -> Adaptation:
+    """With an estimated error that fell, in the units that the network sees."""
+    error = adaptation.error
+    if error:
+        error = error.lowered_by(fall.scaled(adaptation.network_sees.width**2))
+    return replace(adaptation, error=error)
+
+
 @torch.inference_mode()
-def with_orientations(
-    adaptation: Adaptation,
-    mean: MeanOfOrientations,
-    few: Images,
-    judge: Objective,
-    optimism: float,
-) -> Adaptation:
-    """Whether the mean of all orientations may be taken, and what it brings.
+def fall_by_orientations(
+    mean: MeanOfOrientations, few: Images, judge: Objective, optimism: float
+) -> Risk | None:
+    """What the mean of all orientations brings; None if it may not be taken.
 
     It is better than the eight by what they lie apart. It may still be worse than the network
     without any turn, if that was trained or tuned for scenes of one orientation: some crops are
@@ -132,42 +144,34 @@ def with_orientations(
     harm = compare([of_each], [once])
     rounding = 1e-6 * float(of_each.abs().mean())
     if harm.before - harm.after <= max(2 * harm.standard_error, rounding):
-        fall = compare([apart], [0 * apart])
-    else:
-        fall = compare([once], [eight])
-        if fall.after >= fall.before:
-            return adaptation
-    error = adaptation.error
-    if error:
-        error = error.lowered_by(fall.scaled(adaptation.network_sees.width**2))
-    return replace(adaptation, orientations=8, error=error)
+        return compare([apart], [0 * apart])
+    fall = compare([once], [eight])
+    return fall if fall.after < fall.before else None
 
 
 @torch.inference_mode()
-def with_like_places(adaptation: Adaptation, filtered: NonLocalBayes, few: Images) -> Adaptation:
-    """Whether places that look alike may be filtered together, and what it brings.
+def fall_by_like_places(filtered: NonLocalBayes, few: Images, variance_error: float) -> Risk | None:
+    """What it brings to filter places that look alike together; None if that is not sure.
 
     That is asked of some crops: a large image has more places that are alike than they have. If the
     level of the noise was found and is wrong by a part of the variance, the fall of the estimated
     error is by up to twice that part of the error of a good denoiser, whose divergence is the error
     over the variance.
+
+    Parameters
+    ----------
+    variance_error : that part, its standard error.
     """
     crops = crops_to_judge(few)
-    judge = error_to_compare_by(adaptation.noise_in_bins, filtered.network)
-    part = adaptation.estimate.variance_error if adaptation.estimate else 0.0
+    judge = error_to_compare_by(filtered.noise, filtered.network)
     for draws in (1, MOST_DRAWS):
         pilot, after = (
             losses_of_crops(each, crops, judge, draws) for each in (filtered.network, filtered)
         )
-        fall = compare(pilot, after, off_by=2 * part * abs(mean_loss(pilot)))
+        fall = compare(pilot, after, off_by=2 * variance_error * abs(mean_loss(pilot)))
         if not PERHAPS < fall.certainty <= SURE:
             break
-    if fall.certainty <= SURE:
-        return adaptation
-    error = adaptation.error
-    if error:
-        error = error.lowered_by(fall.scaled(adaptation.network_sees.width**2))
-    return replace(adaptation, nonlocal_bayes=True, error=error)
+    return fall if fall.certainty > SURE else None
 
 
 def crops_to_judge(few: Tensor) -> Tensor:

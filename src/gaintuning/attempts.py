@@ -1,8 +1,9 @@
 """An attempt at a channel: what the network sees of it, tuned to that, and what it makes of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import hypot
 from typing import TypeAlias
 
 import numpy as np
@@ -14,17 +15,18 @@ from gaintuning.adaptation import Adaptation
 from gaintuning.adapting import (
     SURE,
     error_of_judge,
+    fall_by_like_places,
+    fall_by_orientations,
     learned,
+    lowered,
     takes_too_much,
     with_errors,
-    with_like_places,
-    with_orientations,
     withdrawn_if_too_much,
 )
 from gaintuning.binning import binned, over_bins
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.gains import channel_gains
-from gaintuning.judging import MOST_DRAWS, Losses, compare, pixel_losses
+from gaintuning.judging import MOST_DRAWS, Losses, Risk, compare, pixel_losses
 from gaintuning.nonlocal_bayes import NonLocalBayes
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.progress import stage_of
@@ -51,6 +53,7 @@ class Attempt:
         `network` does, and what all orientations and like places make of it if that is better.
     optimism : by how much an estimated error of `network` is too low on the planes that it was
         tuned on, in squared units of the image.
+    falls : of that error, by all orientations and by like places, as far as they were taken.
     """
 
     adaptation: Adaptation
@@ -60,6 +63,7 @@ class Attempt:
     once: Output
     output: Output
     optimism: float = 0.0
+    falls: tuple[Risk, ...] = ()
 
     def losses(self, some: Tensor) -> Losses:
         """Whose mean is the estimated error of some of the planes, in the units of the image."""
@@ -68,14 +72,16 @@ class Attempt:
         risk = risk_of(adaptation.noise_seen)
         found = pixel_losses(self.network, few, risk, seed=0, draws=MOST_DRAWS)
         square = adaptation.network_sees.width**2
-        return [square * losses + self.optimism for losses in found]
+        too_low = self.optimism - sum(fall.before - fall.after for fall in self.falls)
+        return [square * losses + too_low for losses in found]
 
 
 def best_attempt(attempts: Sequence[Attempt], some: Tensor) -> Attempt:
     """The first, unless another is surely better on some of the planes."""
     best, *others = attempts
     for other in others:
-        if compare(best.losses(some), other.losses(some)).certainty > SURE:
+        off_by = hypot(*(fall.standard_error for fall in (*best.falls, *other.falls)))
+        if compare(best.losses(some), other.losses(some), off_by).certainty > SURE:
             best = other
     return best
 
@@ -142,7 +148,7 @@ def tuned_attempt(
     if adaptation.has_an_error_estimate:
         adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
     kept, optimism = (tuned.network, tuned.optimism) if adaptation.accepted else (ready, 0.0)
-    adaptation, output = _refined(
+    adaptation, output, falls = _refined(
         adaptation,
         kept,
         unit,
@@ -153,8 +159,17 @@ def tuned_attempt(
         orientations=orientations,
         nonlocal_bayes=nonlocal_bayes,
     )
-    optimism *= adaptation.network_sees.width**2
-    return Attempt(adaptation, unit, of_pixels(kept), before, once, output, optimism)
+    square = adaptation.network_sees.width**2
+    return Attempt(
+        adaptation,
+        unit,
+        of_pixels(kept),
+        before,
+        once,
+        output,
+        optimism * square,
+        tuple(fall.scaled(square) for fall in falls),
+    )
 
 
 def _refined(
@@ -168,25 +183,31 @@ def _refined(
     *,
     orientations: bool,
     nonlocal_bayes: bool,
-) -> tuple[Adaptation, Output]:
-    """What a network makes of the planes in all orientations, and then of like places together."""
-    output = once
+) -> tuple[Adaptation, Output, list[Risk]]:
+    """What a network makes of the planes in all orientations, and then of like places together.
+
+    With what each of the two that was taken brings.
+    """
+    output, falls = once, list[Risk]()
     if not orientations and not nonlocal_bayes:
-        return adaptation, output
+        return adaptation, output, falls
     of_pixels = partial(over_bins, factor=adaptation.bins)
     reach_of = of_pixels(kept)
     level = float(adaptation.noise_in_bins.variance(means).mean() ** 0.5)
     best = fuse_for(channel_gains(kept), means, exact=level < ROUNDED)
     if orientations:
         mean = MeanOfOrientations(best)
-        adaptation = with_orientations(adaptation, mean, means, judge, optimism)
-        if adaptation.orientations > 1:
+        if fall := fall_by_orientations(mean, means, judge, optimism):
             best, output = mean, run(of_pixels(mean), unit, reach_of=reach_of)
+            adaptation = replace(lowered(adaptation, fall), orientations=8)
+            falls.append(fall)
     if nonlocal_bayes and adaptation.noise_is_as_modelled:
         filtering = NonLocalBayes(best, adaptation.noise_in_bins)
-        found = with_like_places(adaptation, filtering, means)
-        if found.nonlocal_bayes:
+        unsure = adaptation.estimate.variance_error if adaptation.estimate else 0.0
+        if fall := fall_by_like_places(filtering, means, unsure):
             filtered = run(of_pixels(filtering), unit, reach_of=reach_of)
             if not takes_too_much(adaptation, unit, output, filtered):
-                adaptation, output = found, filtered
-    return adaptation, output
+                output = filtered
+                adaptation = replace(lowered(adaptation, fall), nonlocal_bayes=True)
+                falls.append(fall)
+    return adaptation, output, falls

@@ -15,6 +15,9 @@ from gaintuning.progress import stage_of
 TILE = 640
 """Side of a tile in pixels, without its margin."""
 
+WIDEST = 4
+"""A tile is at least so many times its margin, of which each pixel is computed twice or more."""
+
 LARGEST_PERIOD = 16
 
 
@@ -24,7 +27,8 @@ class Reach:
 
     Parameters
     ----------
-    radius : an output pixel depends on no input pixel more than so many rows or columns away.
+    radius : an output pixel depends on no input pixel more than so many rows or columns away from
+        the period that it lies in.
     period : an input shifted by so many pixels gives an output shifted by as many; 1 but for
         networks that reduce the image on their way.
     """
@@ -68,7 +72,7 @@ def run_in_tiles(
     network : in eval mode, on the device of the image.
     image : (1, c, h, w)
     progress : called after each tile with the number done and the number in all.
-    tile : side of a tile in pixels, without its margin.
+    tile : side of a tile in pixels, without its margin, if that is not too wide for it.
     reach_of : a network that sees as far, to be tried where NaN would not pass through this one.
 
     Examples
@@ -80,7 +84,9 @@ def run_in_tiles(
     """
     height, width = image.shape[-2:]
     reach = find_reach(reach_of or network, image) if height * width > 1.5 * tile**2 else None
-    if reach is None:
+    if reach:
+        tile = max(tile, WIDEST * reach.radius)
+    if reach is None or height * width <= 1.5 * tile**2:
         output: Tensor = network(lay_out_images(image))
         if progress:
             progress(1, 1)
