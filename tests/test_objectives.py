@@ -16,6 +16,7 @@ from gaintuning.objectives import (
     BlindSpotByArchitecture,
     Hudson,
     LevelError,
+    LevelErrorOfPair,
     Neighbor2Neighbor,
     NoiseResampling,
     Pure,
@@ -80,6 +81,52 @@ def test_a_wrong_level_puts_sure_and_pure_off_by_what_is_told() -> None:
         loss(Pure(0.05 * factor, offset=-5.0, step=0.01)) for factor in (1 + part, 1.0)
     )
     torch.testing.assert_close(loss(LevelError(counts, part)), stronger - as_told)
+
+
+@pytest.mark.parametrize(
+    "risk",
+    [Recorrupted(Gaussian(SIGMA)), Thinned(Poisson(0.02))],
+    ids=lambda risk: type(risk).__name__,
+)
+def test_a_wrong_level_puts_pairs_off_by_what_is_told(risk: Recorrupted | Thinned) -> None:
+    """Noise that is stronger by a part of its variance than it is taken for."""
+    clean, denoiser, part = clean_image(), smoothing(), 0.2
+    rng, draws = Generator().manual_seed(0), Generator().manual_seed(1)
+    told, gaps = [], []
+    for _ in range(200):
+        if isinstance(risk, Recorrupted):
+            truth: Noise = Gaussian(SIGMA * (1 + part) ** 0.5)
+            exact: Objective = Recorrupted(truth, alpha=risk.alpha / (1 + part) ** 0.5)
+        else:
+            truth = Poisson(risk.noise.gain * (1 + part))
+            exact = Thinned(truth, alpha=risk.alpha)
+        noisy = truth.sample(clean, rng)
+        gaps.append((exact(denoiser, noisy, draws) - risk(denoiser, noisy, draws)).mean())
+        told.append(LevelErrorOfPair(risk, part)(denoiser, noisy, draws).mean())
+    gap, expected = torch.stack(gaps), torch.stack(told).mean()
+    assert abs(expected) > 10 * gap.std() / len(gap) ** 0.5  # the test has power
+    assert gap.mean() == pytest.approx(float(expected), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "risk",
+    [
+        Recorrupted(Gaussian(SIGMA)),
+        Recorrupted(PoissonGaussian(0.02, 0.05), first=torch.abs),
+        Thinned(Poisson(0.02)),
+    ],
+    ids=str,
+)
+def test_what_a_pair_is_off_by_asks_the_denoiser_nothing_new(risk: Recorrupted | Thinned) -> None:
+    noisy, seen = clean_image(), []
+
+    def denoiser(images: Tensor) -> Tensor:
+        seen.append(images)
+        return images / 2
+
+    for objective in (risk, LevelErrorOfPair(risk, 0.05)):
+        objective(denoiser, noisy, Generator().manual_seed(0))
+    assert torch.equal(*seen)
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0])

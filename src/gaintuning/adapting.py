@@ -12,21 +12,17 @@ from gaintuning import zoo
 from gaintuning._types import Denoiser, Images, Objective
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.binning import binned
-from gaintuning.choosing import error_to_compare_by
 from gaintuning.error_map import expected_error
 from gaintuning.judging import (
-    MOST_DRAWS,
     Losses,
     Risk,
     compare,
     judged_pieces,
-    mean_loss,
     pixel_losses,
 )
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
-from gaintuning.nonlocal_bayes import NonLocalBayes
 from gaintuning.objectives import LevelError
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.patches import cut
@@ -40,9 +36,6 @@ CROP, CROPS = 128, 4
 
 SURE = 2.0
 """By so many of its standard errors an attempt, or like places, must lower the estimated error."""
-
-PERHAPS = 0.7
-"""If it falls by less than that, it is not asked again with more draws of the judge."""
 
 
 def look_at(
@@ -118,11 +111,12 @@ def with_errors(
     return replace(adaptation, pretrained_error=before.scaled(square), error=after.scaled(square))
 
 
-def lowered(adaptation: Adaptation, fall: Risk) -> Adaptation:
+def lowered(adaptation: Adaptation, *falls: Risk) -> Adaptation:
     """With an estimated error that fell, in the units that the network sees."""
+    square = adaptation.network_sees.width**2
     error = adaptation.error
-    if error:
-        error = error.lowered_by(fall.scaled(adaptation.network_sees.width**2))
+    for fall in falls:
+        error = error and error.lowered_by(fall.scaled(square))
     return replace(adaptation, error=error)
 
 
@@ -147,31 +141,6 @@ def fall_by_orientations(
         return compare([apart], [0 * apart])
     fall = compare([once], [eight])
     return fall if fall.after < fall.before else None
-
-
-@torch.inference_mode()
-def fall_by_like_places(filtered: NonLocalBayes, few: Images, variance_error: float) -> Risk | None:
-    """What it brings to filter places that look alike together; None if that is not sure.
-
-    That is asked of some crops: a large image has more places that are alike than they have. If the
-    level of the noise was found and is wrong by a part of the variance, the fall of the estimated
-    error is by up to twice that part of the error of a good denoiser, whose divergence is the error
-    over the variance.
-
-    Parameters
-    ----------
-    variance_error : that part, its standard error.
-    """
-    crops = crops_to_judge(few)
-    judge = error_to_compare_by(filtered.noise, filtered.network)
-    for draws in (1, MOST_DRAWS):
-        pilot, after = (
-            losses_of_crops(each, crops, judge, draws) for each in (filtered.network, filtered)
-        )
-        fall = compare(pilot, after, off_by=2 * variance_error * abs(mean_loss(pilot)))
-        if not PERHAPS < fall.certainty <= SURE:
-            break
-    return fall if fall.certainty > SURE else None
 
 
 def crops_to_judge(few: Tensor) -> Tensor:

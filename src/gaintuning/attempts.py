@@ -15,7 +15,6 @@ from gaintuning.adaptation import Adaptation
 from gaintuning.adapting import (
     SURE,
     error_of_judge,
-    fall_by_like_places,
     fall_by_orientations,
     learned,
     lowered,
@@ -27,7 +26,7 @@ from gaintuning.binning import binned, over_bins
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.gains import channel_gains
 from gaintuning.judging import MOST_DRAWS, Losses, Risk, compare, pixel_losses
-from gaintuning.nonlocal_bayes import NonLocalBayes
+from gaintuning.like_places import filter_if_better
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.progress import stage_of
 from gaintuning.tiles import run
@@ -202,12 +201,12 @@ def _refined(
             adaptation = replace(lowered(adaptation, fall), orientations=8)
             falls.append(fall)
     if nonlocal_bayes and adaptation.noise_is_as_modelled:
-        filtering = NonLocalBayes(best, adaptation.noise_in_bins)
         unsure = adaptation.estimate.variance_error if adaptation.estimate else 0.0
-        if fall := fall_by_like_places(filtering, means, unsure):
+        filtering, steps = filter_if_better(best, adaptation.noise_in_bins, means, unsure)
+        if steps:
             filtered = run(of_pixels(filtering), unit, reach_of=reach_of)
             if not takes_too_much(adaptation, unit, output, filtered):
                 output = filtered
-                adaptation = replace(lowered(adaptation, fall), nonlocal_bayes=True)
-                falls.append(fall)
+                adaptation = replace(lowered(adaptation, *steps), nonlocal_bayes=True)
+                falls += steps
     return adaptation, output, falls

@@ -80,7 +80,7 @@ def choose_objective(
     return name, loss, hiding if blind or stride > 1 else judge
 
 
-def error_to_compare_by(noise: Noise, first: Denoiser) -> Objective:
+def error_to_compare_by(noise: Noise, first: Denoiser) -> Recorrupted | Thinned:
     """An estimate of the error to choose the contrast by.
 
     A recorrupted pair tells the error at noise that is stronger by alpha, and so prefers less
@@ -100,7 +100,9 @@ def error_to_compare_by(noise: Noise, first: Denoiser) -> Objective:
     return estimated_error(noise, first)[0]
 
 
-def estimated_error(noise: Noise, first: Denoiser) -> tuple[Objective, Objective]:
+def estimated_error(
+    noise: Noise, first: Denoiser
+) -> tuple[Recorrupted | Thinned, Recorrupted | Thinned | Hudson]:
     """An estimate of the error to be minimised, and one to judge by.
 
     The one has little noise in its gradient, the other no bias. For counts without read noise, and

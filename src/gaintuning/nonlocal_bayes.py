@@ -12,7 +12,7 @@ from gaintuning.noise import Noise
 LIKE = 11
 """Side in pixels of the surroundings by which places are alike."""
 
-PATCH = 5
+PATCH = 7
 """Side of the patches that are filtered."""
 
 ALIKE = 32
@@ -21,8 +21,14 @@ ALIKE = 32
 WINDOW = 128
 """Side of the part of the image in which the others of a group are looked for."""
 
-BLOCK, STEP = 32, 3
-"""Each block has one window, and a group for the pixels of every third row and column."""
+MOST, FLAT = 0.8, 0.01
+"""The weight of the noisy patches' mean, and the part of the noise's variance at which it is half.
+
+The second is of the variance of the values within a group.
+"""
+
+BLOCK, STEP = 32, 4
+"""Each block has one window, and a group for the pixels of every fourth row and column."""
 
 LEAST = 1e-3
 """Part of its mean over the image below which no variance is taken, as where nothing is counted."""
@@ -41,13 +47,16 @@ class NonLocalBayes(nn.Module):
     patches that it lies in. What repeats itself anywhere is averaged over all its places, further
     apart than a network sees; what does not is in C, and stays.
 
-    The mean of the pilot's patches errs where the pilot does, the mean of the noisy ones has the
-    noise of a few dozen: m is the mean of the two.
+    The mean of the pilot's patches errs where the pilot does, which is where there is something to
+    see; the mean of the noisy ones has the noise of a few dozen. m is the mean of the two with a
+    weight for the noisy one that grows with the variance u of the pilot's values within the group,
+    0.8 u / (u + v / 100), so that it is nothing where the image is flat.
 
     Parameters
     ----------
     network : the denoiser of the pilot, for (n, c, h, w).
     noise : independent from pixel to pixel, in the units of the images.
+    part : how far to go from the pilot towards the filtered image.
 
     References
     ----------
@@ -67,19 +76,21 @@ class NonLocalBayes(nn.Module):
     True
     """
 
-    def __init__(self, network: nn.Module, noise: Noise) -> None:
+    def __init__(self, network: nn.Module, noise: Noise, part: float = 1.0) -> None:
         super().__init__()
         self.network = network
         self.noise = noise
+        self.part = part
 
     def forward(self, images: Images) -> Images:
         pilots: Tensor = self.network(images).to(images)
-        return torch.cat(
+        filtered = torch.cat(
             [
                 filter_like_places(noisy, pilot, self.noise.variance(pilot))
                 for noisy, pilot in zip(images.split(1), pilots.split(1), strict=True)
             ]
         )
+        return torch.lerp(pilots, filtered, self.part)
 
 
 def filter_like_places(noisy: Images, pilot: Images, variance: Images) -> Images:
@@ -119,8 +130,11 @@ def _filtered(noisy: Tensor, pilot: Tensor, variances: Tensor) -> Tensor:
     of_pilot = pilot.mean(1, keepdim=True)
     apart = pilot - of_pilot
     covariance = apart.mT @ apart / pilot.shape[1]
-    mean = (of_pilot + noisy.mean(1, keepdim=True)) / 2
-    noise = torch.diag_embed(variances.mean(1, keepdim=True).expand(-1, pilot.shape[2]))
+    of_noise = variances.mean(1, keepdim=True)
+    within = covariance.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
+    weight = MOST * within / (within + FLAT * of_noise)
+    mean = of_pilot + weight[..., None] * (noisy.mean(1, keepdim=True) - of_pilot)
+    noise = torch.diag_embed(of_noise.expand(-1, pilot.shape[2]))
     factor = torch.linalg.cholesky(covariance + noise)
     return mean + (covariance @ torch.cholesky_solve((noisy - mean).mT, factor)).mT
 

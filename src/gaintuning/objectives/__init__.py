@@ -8,6 +8,7 @@ from gaintuning.objectives.blind_spot import BlindSpotByArchitecture as BlindSpo
 from gaintuning.objectives.hudson import Hudson as Hudson
 from gaintuning.objectives.neighbors import Neighbor2Neighbor as Neighbor2Neighbor
 from gaintuning.objectives.noise_resampling import NoiseResampling as NoiseResampling
+from gaintuning.objectives.recorrupted import LevelErrorOfPair as LevelErrorOfPair
 from gaintuning.objectives.recorrupted import Recorrupted as Recorrupted
 from gaintuning.objectives.recorrupted import Thinned as Thinned
 from gaintuning.objectives.risk import LevelError as LevelError

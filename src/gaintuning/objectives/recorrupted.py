@@ -59,6 +59,11 @@ class Recorrupted:
             )
 
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
+        misfit, of_level = self.terms(denoiser, noisy, rng)
+        return misfit + of_level
+
+    def terms(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> tuple[Images, Images]:
+        """The part of the loss that does not know the level of the noise, and the one that does."""
         # Drawn on the CPU, so that a seed gives the same numbers on every device.
         draw = torch.randn(noisy.shape, generator=rng, dtype=noisy.dtype).to(noisy)
         with torch.no_grad():
@@ -67,7 +72,7 @@ class Recorrupted:
         added = self.alpha * spread
         above, below = denoiser(torch.cat([noisy + added, noisy - added])).chunk(2)
         misfit = ((above - noisy).square() + (below - noisy).square()) / 2
-        return misfit + spread * (above - below) / self.alpha - variance
+        return misfit, spread * (above - below) / self.alpha - variance
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,11 @@ class Thinned:
             raise ValueError(f"alpha must lie between 0 and 1, got {self.alpha}")
 
     def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
+        misfit, of_level = self.terms(denoiser, noisy, rng)
+        return misfit + of_level
+
+    def terms(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> tuple[Images, Images]:
+        """As in `Recorrupted`."""
         gain, low = self.noise.gain, self.noise.offset
         counts = ((noisy - low) / gain).double().cpu()
         # Whole counts stay what they are, rounding errors of their division included.
@@ -118,5 +128,34 @@ class Thinned:
             for part in (counts, (counts - taken) / (1 - self.alpha), taken / self.alpha)
         )
         after, before = (denoiser(torch.cat([kept, whole]) + low) - low).chunk(2)
-        loss = (after - whole).square() - gain * whole
-        return loss - 2 * (after - before) * (target - whole)
+        of_level = -gain * whole - 2 * (after - before) * (target - whole)
+        return (after - whole).square(), of_level
+
+
+@dataclass(frozen=True)
+class LevelErrorOfPair:
+    """What such an estimate is off by, where the noise is not as strong as it is taken for.
+
+    To first order, as `LevelError` for those with small steps. With the same random numbers the
+    denoiser is asked for the same images as by the estimate itself.
+
+    Parameters
+    ----------
+    risk : the estimate.
+    part : of the noise's variance, by which that is wrong.
+
+    Examples
+    --------
+    >>> from gaintuning.noise import Gaussian
+    >>> noisy, rng = torch.full((1, 1, 64, 64), 0.5), torch.Generator().manual_seed(0)
+    >>> identity = LevelErrorOfPair(Recorrupted(Gaussian(0.1)), 0.05)(lambda y: y, noisy, rng)
+    >>> bool(abs(identity.mean() - 0.0005) < 0.00005)
+    True
+    """
+
+    risk: Recorrupted | Thinned
+    part: float
+
+    def __call__(self, denoiser: Denoiser, noisy: Images, rng: Generator) -> Images:
+        _, of_level = self.risk.terms(denoiser, noisy, rng)
+        return self.part * of_level

@@ -1,0 +1,115 @@
+"""Like places are filtered as far as it surely lowers the error, and no further."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from skimage import data
+from torch import Generator, Tensor, nn
+
+from gaintuning import zoo
+from gaintuning.like_places import Remembering, filter_if_better
+from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.nonlocal_bayes import NonLocalBayes
+
+SIGMA = 25 / 255
+
+
+def seeded(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def error(one: Tensor, other: Tensor) -> float:
+    return float((one - other).square().mean())
+
+
+def crop_of(image: Callable[[], object], side: int) -> Tensor:
+    whole = torch.as_tensor(image()).float() / 255
+    top, left = ((length - side) // 2 for length in whole.shape)
+    return whole[None, None, top : top + side, left : left + side]
+
+
+def way(found: nn.Module) -> str:
+    """not, half, once or twice"""
+    if not isinstance(found, NonLocalBayes):
+        return "not"
+    if isinstance(found.network, NonLocalBayes):
+        return "twice"
+    return "half" if found.part == 0.5 else "once"
+
+
+class Shrinking(nn.Module):
+    """Towards a clean image that it knows: for noise that is as strong as that, the best there is.
+
+    The filter can only do worse.
+    """
+
+    def __init__(self, clean: Tensor) -> None:
+        super().__init__()
+        self.clean = clean
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.clean.expand_as(images)
+
+
+@pytest.mark.parametrize(
+    "noise", [Gaussian(0.1), Poisson(0.02), PoissonGaussian(0.01, 0.05)], ids=str
+)
+def test_bricks_are_filtered_and_the_fall_is_the_true_one(noise: Noise) -> None:
+    clean = crop_of(data.brick, 192)
+    noisy = noise.sample(clean, seeded())
+    blur = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+    found, falls = filter_if_better(blur, noise, noisy, variance_error=0.0)
+    before, after = (error(each(noisy), clean) for each in (blur, found))
+    assert way(found) in ("once", "twice")
+    assert after < 0.8 * before
+    assert sum(each.before - each.after for each in falls) == pytest.approx(
+        before - after, rel=0.25
+    )
+
+
+def test_who_knows_the_image_is_left_alone() -> None:
+    clean = crop_of(data.camera, 128)
+    noisy = Gaussian(SIGMA).sample(clean, seeded())
+    network = Shrinking(clean)
+    found, falls = filter_if_better(network, Gaussian(SIGMA), noisy, variance_error=0.0)
+    assert found is network
+    assert falls == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("image", [data.camera, data.grass, data.brick, data.text])
+def test_no_image_becomes_worse(image: Callable[[], object], seed: int) -> None:
+    clean = crop_of(image, 160)
+    noisy = Gaussian(SIGMA).sample(clean, seeded(seed))
+    network = zoo.load(zoo.DEFAULT)[0]
+    found, falls = filter_if_better(network, Gaussian(SIGMA), noisy, variance_error=0.01)
+    with torch.inference_mode():
+        before, after = (error(each(noisy), clean) for each in (network, found))
+    assert after < before if falls else after == before
+
+
+def test_a_level_that_nobody_knows_decides_nothing() -> None:
+    clean = crop_of(data.brick, 192)
+    noisy = Gaussian(SIGMA).sample(clean, seeded())
+    network = zoo.load(zoo.DEFAULT)[0]
+    sure, unsure = (
+        filter_if_better(network, Gaussian(SIGMA), noisy, variance_error=part)
+        for part in (0.0, 0.3)
+    )
+    assert way(sure[0]) != "not"
+    assert way(unsure[0]) == "not"
+
+
+def test_the_denoiser_is_asked_once_for_each_image() -> None:
+    asked = []
+
+    def denoiser(images: Tensor) -> Tensor:
+        asked.append(images)
+        return 2 * images
+
+    remembering = Remembering(denoiser)
+    one, other = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    for images in (one, other, one.clone(), other.clone()):
+        assert torch.equal(remembering(images), 2 * images)
+    assert len(asked) == 2
