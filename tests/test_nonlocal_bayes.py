@@ -27,6 +27,15 @@ def blurred(images: Tensor) -> Tensor:
     return nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
 
 
+class Blurred(nn.Module):
+    def __init__(self, added: Tensor) -> None:
+        super().__init__()
+        self.added = added
+
+    def forward(self, images: Tensor) -> Tensor:
+        return blurred(images) + self.added
+
+
 def seeded(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
 
@@ -107,6 +116,25 @@ def test_a_part_of_the_way_lies_between_the_pilot_and_the_filtered(part: float) 
         for each in (0.0, 1.0, part)
     )
     torch.testing.assert_close(between, pilot + part * (filtered - pilot))
+
+
+@pytest.mark.parametrize("noise", [Gaussian(0.3), Poisson(0.2)], ids=str)
+@pytest.mark.parametrize("size", [(128, 128), (127, 101)])
+def test_where_a_patch_is_too_small_its_bins_do_better(noise: Noise, size: tuple[int, int]) -> None:
+    whole = nn.functional.interpolate(lattice(64), scale_factor=4, mode="bicubic")
+    clean = whole[..., : size[0], : size[1]]
+    noisy = noise.sample(clean, seeded())
+    fine, coarse = (NonLocalBayes(nn.AvgPool2d(9, 1, 4), noise, bins=bins) for bins in (1, 2))
+    assert error(coarse(noisy), clean) < 0.8 * error(fine(noisy), clean)
+
+
+def test_bins_leave_finer_details_to_the_pilot() -> None:
+    noisy = Gaussian(SIGMA).sample(lattice(48), seeded())
+    fine = 0.05 * torch.tensor([1.0, -1.0]).repeat(24).expand(1, 1, 48, 48)
+    plain, detailed = (
+        NonLocalBayes(Blurred(added), Gaussian(SIGMA), bins=2)(noisy) for added in (0 * fine, fine)
+    )
+    torch.testing.assert_close(detailed, plain + fine, atol=1e-6, rtol=0)
 
 
 def test_where_nothing_was_counted_there_is_no_complaint() -> None:

@@ -144,7 +144,7 @@ def test_a_small_image_goes_through_at_once() -> None:
 def test_where_margins_are_wide_so_are_tiles() -> None:
     network = make("dilated")
     done: list[int] = []
-    for side in (24, 30, 80):
+    for side in (48, 60, 160):
         run_in_tiles(network, image(side, side), lambda _, count: done.append(count), tile=8)
     assert done == [1, *4 * [4], *16 * [16]]
 

@@ -1,4 +1,4 @@
-"""How far places that look alike are filtered together: not at all, half the way, once or twice."""
+"""How far places that look alike are filtered together: as far as it surely lowers the error."""
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,12 @@ from gaintuning.noise import Noise
 from gaintuning.nonlocal_bayes import NonLocalBayes
 from gaintuning.objectives import LevelErrorOfPair
 
+PASSES = 2
+"""So often they are filtered at most; a third time would bring little."""
+
+COARSE = 2
+"""Side of the bins that are filtered where what is alike is larger than a patch."""
+
 
 @torch.inference_mode()
 def filter_if_better(
@@ -18,9 +24,10 @@ def filter_if_better(
 ) -> tuple[nn.Module, list[Risk]]:
     """The network, and after it the filter of like places as far as it surely helps.
 
-    That is asked of some crops: a large image has more places that are alike than they have. Where
-    little repeats itself, the mean of the network's result and the filtered one may still be
-    better than both; where much does, the filtered one is a better pilot for a second time.
+    Pixels may be filtered, or the means of bins, and then again with the result as a better pilot.
+    Where little repeats itself, the mean of the network's result and the filtered one may still be
+    better than both. All that is asked of some crops: a large image has more places that are alike
+    than they have.
 
     Parameters
     ----------
@@ -31,11 +38,11 @@ def filter_if_better(
 
     Returns
     -------
-    That denoiser, and how far the estimated error falls with each step; no step where none helps.
+    That denoiser, and how far the estimated error falls with each pass; no pass where none helps.
     """
     crops = crops_to_judge(few)
-    pilot = Remembering(network)
-    risk = error_to_compare_by(noise, pilot)
+    best, of_crops, falls = network, Remembering(network), list[Risk]()
+    risk = error_to_compare_by(noise, of_crops)
     level = LevelErrorOfPair(risk, variance_error)
 
     def fall(before: Denoiser, after: Denoiser) -> Risk:
@@ -43,19 +50,24 @@ def filter_if_better(
         off_by = [mean_loss(losses_of_crops(each, crops, level)) for each in (before, after)]
         return compare(at_first, then, abs(off_by[0] - off_by[1]))
 
-    once = Remembering(NonLocalBayes(pilot, noise))
-    half = Remembering(lambda images: torch.lerp(pilot(images), once(images), 0.5))
-    of_once, of_half = (fall(pilot, each) for each in (once, half))
-    surely = [each for each in (of_once, of_half) if each.certainty > SURE]
-    if not surely:
-        return network, []
-    if min(surely, key=lambda each: each.after) is of_half:
-        return NonLocalBayes(network, noise, part=0.5), [of_half]
-    filtered = NonLocalBayes(network, noise)
-    of_twice = fall(once, Remembering(NonLocalBayes(once, noise)))
-    if of_twice.certainty > SURE:
-        return NonLocalBayes(filtered, noise), [of_once, of_twice]
-    return filtered, [of_once]
+    for _ in range(PASSES):
+        fine, coarse = (
+            Remembering(NonLocalBayes(of_crops, noise, bins=bins)) for bins in (1, COARSE)
+        )
+        half = Remembering(MeanOfTwo(of_crops, fine))
+        ways = [
+            (fall(of_crops, fine), fine, NonLocalBayes(best, noise)),
+            (fall(of_crops, coarse), coarse, NonLocalBayes(best, noise, bins=COARSE)),
+            (fall(of_crops, half), half, NonLocalBayes(best, noise, part=0.5)),
+        ]
+        surely = [way for way in ways if way[0].certainty > SURE]
+        if not surely:
+            break
+        lowest, of_crops, best = min(surely, key=lambda way: way[0].after)
+        falls.append(lowest)
+        if of_crops is half:
+            break
+    return best, falls
 
 
 class Remembering(nn.Module):
@@ -81,3 +93,15 @@ class Remembering(nn.Module):
         found = self.denoiser(images)
         self.known.append((images, found))
         return found
+
+
+class MeanOfTwo(nn.Module):
+    """The mean of what two denoisers make of images."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+
+    def forward(self, images: Images) -> Images:
+        return torch.lerp(self.first(images), self.second(images), 0.5)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, fold, pad, unfold
 
 from gaintuning._types import Images
+from gaintuning.binning import binned, unbinned
 from gaintuning.noise import Noise
 
 LIKE = 11
@@ -57,6 +58,8 @@ class NonLocalBayes(nn.Module):
     network : the denoiser of the pilot, for (n, c, h, w).
     noise : independent from pixel to pixel, in the units of the images.
     part : how far to go from the pilot towards the filtered image.
+    bins : side in pixels of bins; above 1 their means are filtered, and details finer than they
+        are stay those of the pilot.
 
     References
     ----------
@@ -76,21 +79,24 @@ class NonLocalBayes(nn.Module):
     True
     """
 
-    def __init__(self, network: nn.Module, noise: Noise, part: float = 1.0) -> None:
+    def __init__(
+        self, network: nn.Module, noise: Noise, *, part: float = 1.0, bins: int = 1
+    ) -> None:
         super().__init__()
         self.network = network
         self.noise = noise
         self.part = part
+        self.bins = bins
 
     def forward(self, images: Images) -> Images:
         pilots: Tensor = self.network(images).to(images)
-        filtered = torch.cat(
-            [
-                filter_like_places(noisy, pilot, self.noise.variance(pilot))
-                for noisy, pilot in zip(images.split(1), pilots.split(1), strict=True)
-            ]
-        )
-        return torch.lerp(pilots, filtered, self.part)
+        noisy, coarse = (binned(each, self.bins) for each in (images, pilots))
+        variance = self.noise.averaged(self.bins**2).variance(coarse)
+        each = zip(noisy.split(1), coarse.split(1), variance.split(1), strict=True)
+        changes = torch.cat([filter_like_places(*one) for one in each]) - coarse
+        if self.bins > 1:
+            changes = unbinned(changes, self.bins)[..., : images.shape[2], : images.shape[3]]
+        return pilots + self.part * changes
 
 
 def filter_like_places(noisy: Images, pilot: Images, variance: Images) -> Images:

@@ -15,7 +15,7 @@ from gaintuning.progress import stage_of
 TILE = 640
 """Side of a tile in pixels, without its margin."""
 
-WIDEST = 4
+WIDEST = 8
 """A tile is at least so many times its margin, of which each pixel is computed twice or more."""
 
 LARGEST_PERIOD = 16
