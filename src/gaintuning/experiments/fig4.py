@@ -26,7 +26,8 @@ MANY = 10
 class Part:
     """One row of the figure: images, levels of noise, and networks with their methods.
 
-    `quick` are those of a quick run; the networks of flat scenes are this package's in any run.
+    `quick` are those of a quick run, and `quick_images` its images if those are others; the networks
+    of flat scenes are this package's in any run.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Part:
     networks: dict[str, tuple[str, ...]]
     quick: dict[str, tuple[str, ...]]
     trained_on_board: bool = False
+    quick_images: str = ""
 
 
 PARTS = (
@@ -52,6 +54,7 @@ PARTS = (
         {"dncnn-piecewise": AS_A_WHOLE, "bfcnn-piecewise": AS_A_WHOLE},
         {"dncnn-piecewise": SURE},
         trained_on_board=True,
+        quick_images="small",
     ),
     Part(
         "(b) natural images to buildings",
@@ -74,7 +77,8 @@ def cases(sources: Sources) -> list[Case]:
     found = []
     for part in PARTS:
         networks = part.quick if sources.quick else part.networks
-        images = sources.first_images(part.images)
+        quick_images = part.quick_images or part.images
+        images = sources.first_images(quick_images if sources.quick else part.images)
         sigmas = part.sigmas[:1] if sources.quick else part.sigmas
         ways = [
             (name if part.trained_on_board else sources.network(name), method)
@@ -87,7 +91,8 @@ def cases(sources: Sources) -> list[Case]:
 
 def groups(part: Part) -> list[Group]:
     return [
-        Group(part.images, f"gaussian:{sigma}", place + name, method)
+        Group(images, f"gaussian:{sigma}", place + name, method)
+        for images in filter(None, (part.images, part.quick_images))
         for sigma in part.sigmas
         for name, methods in part.networks.items()
         for place in ("", "published/")

@@ -27,6 +27,7 @@ def quick_sources(folder: Path) -> Sources:
         "urban100/brick": data.brick(),
         "urban100/grid": data.checkerboard()[20:, 20:] // 2 + 64,
         "documents/page": page[0],
+        "small/camera": data.camera()[120:216, 200:296],
     }
     for name, pixels in images.items():
         path = folder / f"{name}.png"
