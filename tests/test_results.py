@@ -245,6 +245,7 @@ def test_contrast_and_gains_make_a_network_for_levels_it_was_not_trained_for(
         ("networks", ["data/set12", "data/bsd68"], f"| {zoo.DEFAULT} |"),
         ("noise_levels", ["data/bsd68"], "| sigma 20 | 2 |"),
         ("out_of_range", ["checkpoints", "data/set12"], "| 80 | UNet | 2 |"),
+        ("like_places", ["data/set12"], "| set12 | 2 |"),
         ("particle", [], "3 images in"),
         ("scenes", [], "12 scenes"),
     ],

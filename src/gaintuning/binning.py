@@ -39,9 +39,7 @@ class Binned(nn.Module):
         self.factor = factor
 
     def forward(self, images: Images) -> Images:
-        height, width = images.shape[-2:]
-        fine: Tensor = unbinned(self.network(binned(images, self.factor)), self.factor)
-        return fine[..., :height, :width]
+        return unbinned(self.network(binned(images, self.factor)), self.factor, images)
 
 
 def over_bins(network: nn.Module, factor: int) -> nn.Module:
@@ -57,10 +55,13 @@ def binned(images: Images, factor: int) -> Means:
     return avg_pool2d(pad(images, (0, -width % factor, 0, -height % factor), "reflect"), factor)
 
 
-def unbinned(means: Means, factor: int) -> Images:
-    """A smooth image of fine pixels, whose means over bins are these, but for a last per cent."""
+def unbinned(means: Means, factor: int, like: Images) -> Images:
+    """A smooth image, as large as another, whose means over bins are these but for a per cent."""
+    if factor == 1:
+        return means
     fine = _interpolated(means, factor)
-    return fine + _interpolated(means - avg_pool2d(fine, factor), factor)
+    fine = fine + _interpolated(means - avg_pool2d(fine, factor), factor)
+    return fine[..., : like.shape[2], : like.shape[3]]
 
 
 def _interpolated(means: Means, factor: int) -> Images:

@@ -277,8 +277,6 @@ class Way:
         ValueError : the image is smaller than a bin, or the method does not take it.
         """
         method, asked = METHODS[self.name], replace(task, steps=self.steps)
-        if self.bins == 1:
-            return method(asked)
         height, width = task.noisy.shape[-2:]
         if min(height, width) < self.bins:
             raise ValueError(
@@ -286,7 +284,7 @@ class Way:
             )
         noise = task.noise.averaged(self.bins**2)
         seen = method(replace(asked, noisy=binned(task.noisy, self.bins), noise=noise))
-        return unbinned(seen, self.bins)[..., :height, :width]
+        return unbinned(seen, self.bins, task.noisy)
 
 
 def parse_method(text: str) -> Way:

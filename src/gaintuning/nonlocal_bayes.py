@@ -94,9 +94,7 @@ class NonLocalBayes(nn.Module):
         variance = self.noise.averaged(self.bins**2).variance(coarse)
         each = zip(noisy.split(1), coarse.split(1), variance.split(1), strict=True)
         changes = torch.cat([filter_like_places(*one) for one in each]) - coarse
-        if self.bins > 1:
-            changes = unbinned(changes, self.bins)[..., : images.shape[2], : images.shape[3]]
-        return pilots + self.part * changes
+        return pilots + self.part * unbinned(changes, self.bins, images)
 
 
 def filter_like_places(noisy: Images, pilot: Images, variance: Images) -> Images:

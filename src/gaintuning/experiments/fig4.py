@@ -26,8 +26,8 @@ MANY = 10
 class Part:
     """One row of the figure: images, levels of noise, and networks with their methods.
 
-    `quick` are those of a quick run, and `quick_images` its images if those are others; the networks
-    of flat scenes are this package's in any run.
+    `quick` are those of a quick run, and `quick_images` its images where smaller ones do; the
+    networks of flat scenes are this package's in any run.
     """
 
     name: str
