@@ -13,13 +13,7 @@ from gaintuning._types import Denoiser, Images, Objective
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.binning import binned
 from gaintuning.error_map import expected_error
-from gaintuning.judging import (
-    Losses,
-    Risk,
-    compare,
-    judged_pieces,
-    pixel_losses,
-)
+from gaintuning.judging import Losses, Risk, compare, judged_pieces, pixel_losses
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise

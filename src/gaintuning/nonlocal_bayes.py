@@ -23,10 +23,7 @@ WINDOW = 128
 """Side of the part of the image in which the others of a group are looked for."""
 
 MOST, FLAT = 0.8, 0.01
-"""The weight of the noisy patches' mean, and the part of the noise's variance at which it is half.
-
-The second is of the variance of the values within a group.
-"""
+"""Weight of the noisy patches' mean at most, and u / v at which it is half of that."""
 
 BLOCK, STEP = 32, 4
 """Each block has one window, and a group for the pixels of every fourth row and column."""
@@ -50,7 +47,7 @@ class NonLocalBayes(nn.Module):
 
     The mean of the pilot's patches errs where the pilot does, which is where there is something to
     see; the mean of the noisy ones has the noise of a few dozen. m is the mean of the two with a
-    weight for the noisy one that grows with the variance u of the pilot's values within the group,
+    weight for the noisy one that grows with the variance u of the pilot among the group's patches,
     0.8 u / (u + v / 100), so that it is nothing where the image is flat.
 
     Parameters
@@ -135,8 +132,8 @@ def _filtered(noisy: Tensor, pilot: Tensor, variances: Tensor) -> Tensor:
     apart = pilot - of_pilot
     covariance = apart.mT @ apart / pilot.shape[1]
     of_noise = variances.mean(1, keepdim=True)
-    within = covariance.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
-    weight = MOST * within / (within + FLAT * of_noise)
+    among = covariance.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
+    weight = MOST * among / (among + FLAT * of_noise)
     mean = of_pilot + weight[..., None] * (noisy.mean(1, keepdim=True) - of_pilot)
     noise = torch.diag_embed(of_noise.expand(-1, pilot.shape[2]))
     factor = torch.linalg.cholesky(covariance + noise)
