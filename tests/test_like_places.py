@@ -92,6 +92,21 @@ def test_a_level_that_nobody_knows_decides_nothing() -> None:
     assert unsure == (network, [])
 
 
+class Rounding(nn.Module):
+    """Answers in bfloat16, as fast networks do."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        blurred = nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
+        return blurred.bfloat16()
+
+
+def test_a_network_may_answer_in_less_precision() -> None:
+    noisy = Gaussian(SIGMA).sample(crop_of(data.brick, 128), seeded())
+    found, falls = filter_if_better(Rounding(), Gaussian(SIGMA), noisy, variance_error=0.0)
+    assert falls
+    assert found(noisy).dtype == noisy.dtype
+
+
 def test_the_denoiser_is_asked_once_for_each_image() -> None:
     asked = []
 

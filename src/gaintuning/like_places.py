@@ -104,4 +104,5 @@ class MeanOfTwo(nn.Module):
         self.second = second
 
     def forward(self, images: Images) -> Images:
-        return torch.lerp(self.first(images), self.second(images), 0.5)
+        first, second = (each(images).to(images) for each in (self.first, self.second))
+        return torch.lerp(first, second, 0.5)
