@@ -126,6 +126,21 @@ def test_json_tells_what_was_given(noisy: Path, tmp_path: Path) -> None:
     assert record["shape"] == [SIDE, SIDE]
 
 
+def test_like_places_are_filtered_together_and_not_if_that_is_not_wanted(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:96, :96] * 2 * np.pi / 9
+    clean = 128 + 60 * np.cos(rows) * np.cos(columns)
+    noisy = np.random.default_rng(0).normal(clean, 40).astype(np.float32)
+    source = tmp_path / "lattice.tif"
+    write_image(source, Image(noisy, "YX"), overwrite=True)
+    errors = []
+    for name, words in (("with.tif", []), ("without.tif", ["--no-like-places"])):
+        words += ["--network", "unet-bias-free", "--noise", "gaussian:40"]
+        told = succeed("denoise", source, "-o", tmp_path / name, *words)
+        assert ("look alike" in told) == (name == "with.tif")
+        errors.append(np.square(read_image(tmp_path / name).pixels - clean).mean())
+    assert errors[0] < errors[1]
+
+
 def test_quiet_prints_nothing(noisy: Path, tmp_path: Path) -> None:
     assert succeed("denoise", noisy, "-o", tmp_path / "o.png", "--quiet", "--no-tune") == ""
 

@@ -168,7 +168,8 @@ class Adaptation:
             )
         if self.nonlocal_bayes:
             found.append(
-                "places of the image that look alike were filtered together (non-local Bayes)"
+                "places of the image that look alike were filtered together (non-local Bayes), so "
+                "look twice at what has no like"
             )
         return tuple(found)
 

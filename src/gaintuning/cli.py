@@ -66,6 +66,14 @@ def denoise(
     tune: Annotated[
         bool, typer.Option("--tune/--no-tune", help="Adapt the network, or use it as it is.")
     ] = True,
+    like_places: Annotated[
+        bool,
+        typer.Option(
+            "--like-places/--no-like-places",
+            help="Filter places that look alike together, where the image says that it helps; "
+            "leave it out to look at what has no like, such as a single atom.",
+        ),
+    ] = True,
     each_frame: Annotated[
         bool,
         typer.Option(
@@ -100,6 +108,7 @@ def denoise(
                 objective=objective,
                 axes=axes,
                 tune=tune,
+                like_places=like_places,
                 each_frame=each_frame,
                 seed=seed,
                 device=device,

@@ -54,6 +54,7 @@ class Request:
     objective: ObjectiveName
     axes: str | None
     tune: bool
+    like_places: bool
     each_frame: bool
     seed: int
     device: str
@@ -267,7 +268,7 @@ def _denoised(
         objective=request.objective,
         tune=request.tune,
         orientations=not as_frames,
-        nonlocal_bayes=not as_frames,
+        nonlocal_bayes=request.like_places and not as_frames,
         seed=request.seed,
         device=request.device,
         progress=progress,
