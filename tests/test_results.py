@@ -162,7 +162,7 @@ def test_a_network_of_flat_scenes_smooths_natural_images_and_tuning_mends_it() -
 def test_like_places_harm_no_natural_image() -> None:
     found = rows("like-places")
     changes = [float(row["with"]) - float(row["without"]) for row in found]
-    assert len(changes) >= 40
+    assert len(changes) >= 36
     assert min(changes) > -0.005
 
 
@@ -177,8 +177,11 @@ HOLD = {
     "filters": ["more precisely targeted"],
     "micrographs": [
         "-tem: GainTuning beats the pre-trained",
+        "3 dB, blind-spot-tem:",
         "beats bm3d-anscombe.",
+        "beats bm3d-anscombe@8.",
         "beats topaz.",
+        "beats zero-shot-noise2noise@8.",
     ],
 }
 """Claims that were found to hold, by a part of each, which may end with its full stop.
