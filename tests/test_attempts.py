@@ -11,6 +11,7 @@ from gaintuning.adaptation import Adaptation
 from gaintuning.adapting import look_at
 from gaintuning.attempts import Attempt, best_attempt, untuned_attempt
 from gaintuning.in_range import bring_into_range
+from gaintuning.judging import Risk
 from gaintuning.noise import Gaussian, Poisson
 from gaintuning.scaling import IntensityRange
 
@@ -62,6 +63,17 @@ def test_what_was_learned_from_these_pixels_counts_against_it(
     assert best_attempt([worse, better], SOME) is better
     apart = worse.losses(SOME)[0].mean() - better.losses(SOME)[0].mean()
     assert best_attempt([worse, replace(better, optimism=float(apart))], SOME) is worse
+
+
+def test_what_orientations_and_like_places_bring_counts_if_it_is_sure(
+    adaptation: Adaptation,
+) -> None:
+    better, worse = attempt_by(5, adaptation), attempt_by(3, adaptation)
+    apart = float(worse.losses(SOME)[0].mean() - better.losses(SOME)[0].mean())
+    fall = Risk(before=3 * apart, after=apart, standard_error=0.1 * apart)
+    assert best_attempt([better, replace(worse, falls=(fall,))], SOME).falls == (fall,)
+    unsure = replace(fall, standard_error=apart)
+    assert best_attempt([better, replace(worse, falls=(unsure,))], SOME) is better
 
 
 def test_attempts_at_another_contrast_have_the_same_error(adaptation: Adaptation) -> None:

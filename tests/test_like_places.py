@@ -7,7 +7,7 @@ import torch
 from skimage import data
 from torch import Generator, Tensor, nn
 
-from gaintuning import zoo
+from gaintuning import like_places, zoo
 from gaintuning.like_places import Remembering, filter_if_better
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.nonlocal_bayes import NonLocalBayes
@@ -29,11 +29,8 @@ def crop_of(image: Callable[[], object], side: int) -> Tensor:
     return whole[None, None, top : top + side, left : left + side]
 
 
-class Shrinking(nn.Module):
-    """Towards a clean image that it knows: for noise that is as strong as that, the best there is.
-
-    The filter can only do worse.
-    """
+class Knowing(nn.Module):
+    """The clean image, so that the filter can only do worse."""
 
     def __init__(self, clean: Tensor) -> None:
         super().__init__()
@@ -62,7 +59,7 @@ def test_bricks_are_filtered_and_the_fall_is_the_true_one(noise: Noise) -> None:
 def test_who_knows_the_image_is_left_alone() -> None:
     clean = crop_of(data.camera, 128)
     noisy = Gaussian(SIGMA).sample(clean, seeded())
-    network = Shrinking(clean)
+    network = Knowing(clean)
     found, falls = filter_if_better(network, Gaussian(SIGMA), noisy, variance_error=0.0)
     assert found is network
     assert falls == []
@@ -78,6 +75,51 @@ def test_no_image_becomes_worse(image: Callable[[], object], seed: int) -> None:
     with torch.inference_mode():
         before, after = (error(each(noisy), clean) for each in (network, found))
     assert after < before if falls else after == before
+
+
+class Off(nn.Module):
+    """By a pattern, as far as passes left of it; `left` tells for fine and for coarse ones."""
+
+    left = (1.0, 1.0)
+
+    def __init__(
+        self, network: nn.Module, noise: Noise, *, part: float = 1.0, bins: int = 1
+    ) -> None:
+        super().__init__()
+        self.network, self.part, self.bins = network, part, bins
+
+    def forward(self, images: Tensor) -> Tensor:
+        pilot: Tensor = self.network(images)
+        filtered = 0.5 + self.left[self.bins - 1] * (pilot - 0.5)
+        return pilot + self.part * (filtered - pilot)
+
+
+@pytest.mark.parametrize(
+    ("left", "passes"),
+    [
+        ((0.5, 0.9), [(1, 1.0), (1, 1.0)]),
+        ((0.9, 0.5), [(2, 1.0), (2, 1.0)]),
+        ((-0.9, 0.9), [(1, 0.5)]),
+        ((1.5, 1.2), []),
+    ],
+    ids=["pixels", "bins", "half the way", "not"],
+)
+def test_what_lowers_the_error_most_is_done(
+    left: tuple[float, float], passes: list[tuple[int, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(like_places, "NonLocalBayes", Off)
+    monkeypatch.setattr(Off, "left", left)
+    clean = torch.full((1, 1, 128, 128), 0.5)
+    off = Knowing(clean + 0.05 * torch.randn(clean.shape, generator=seeded(1)))
+    noisy = Gaussian(SIGMA).sample(clean, seeded())
+    found, falls = filter_if_better(off, Gaussian(SIGMA), noisy, variance_error=0.0)
+    done = []
+    while isinstance(found, Off):
+        done.insert(0, (found.bins, found.part))
+        found = found.network
+    assert done == passes
+    assert len(falls) == len(passes)
+    assert found is off
 
 
 def test_a_level_that_nobody_knows_decides_nothing() -> None:
