@@ -115,7 +115,7 @@ def test_a_wrong_level_puts_pairs_off_by_what_is_told(risk: Recorrupted | Thinne
         Recorrupted(PoissonGaussian(0.02, 0.05), first=torch.abs),
         Thinned(Poisson(0.02)),
     ],
-    ids=str,
+    ids=["gaussian", "poisson-gaussian", "poisson"],
 )
 def test_what_a_pair_is_off_by_asks_the_denoiser_nothing_new(risk: Recorrupted | Thinned) -> None:
     noisy, seen = clean_image(), []
