@@ -22,6 +22,7 @@ from gaintuning.denoising import denoise
 from gaintuning.evaluation import psnr_in_range
 from gaintuning.noise import Gaussian
 from gaintuning.patches import middle
+from gaintuning.tables import markdown
 from gaintuning.tuning import Schedule
 
 SIGMAS = (15, 30, 50, 70)
@@ -72,21 +73,18 @@ def measure(clean: Tensor, sigma: int, seed: int) -> dict[str, str]:
 
 def table(rows: list[dict[str, str]]) -> str:
     """What like places bring, set by set, as Markdown."""
-    lines = [
-        "| images | runs | taken in | mean, dB | best | worst | worse by more than 0.005 |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    titles = ["images", "runs", "taken in", "mean, dB", "best", "worst", "worse by more than 0.005"]
+    lines = []
     for name in dict.fromkeys(row["images"] for row in rows):
         some = [row for row in rows if row["images"] == name]
         changes = [float(row["with"]) - float(row["without"]) for row in some]
         taken = sum(row["taken"] == "yes" for row in some)
         worse = sum(change < -0.005 for change in changes)
-        cells = (
-            *(name, str(len(some)), str(taken), f"{statistics.fmean(changes):+.3f}"),
-            *(f"{max(changes):+.3f}", f"{min(changes):+.3f}", str(worse)),
+        brings = [statistics.fmean(changes), max(changes), min(changes)]
+        lines.append(
+            [name, str(len(some)), str(taken), *(f"{each:+.3f}" for each in brings), str(worse)]
         )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return markdown(titles, lines)
 
 
 if __name__ == "__main__":

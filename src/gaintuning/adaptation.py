@@ -94,6 +94,11 @@ class Adaptation:
         return self.noise_seen.averaged(self.bins**2)
 
     @property
+    def variance_error(self) -> float:
+        """Standard error of the noise's variance, as a part of it; 0 where that was stated."""
+        return self.estimate.variance_error if self.estimate else 0.0
+
+    @property
     def has_a_risk(self) -> bool:
         """Whether the network sees all, and the noise is independent from pixel to pixel."""
         return not self.blind and self.stride == 1

@@ -1,5 +1,6 @@
 """The steps by which one channel is adapted to: each takes what was learned, and adds to it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -99,13 +100,12 @@ def with_errors(
     """With the estimated errors of both results, in the squared units of the image."""
     square = adaptation.network_sees.width**2
     noise = adaptation.noise_seen
-    unsure = adaptation.estimate.variance_error if adaptation.estimate else 0.0
-    before = estimate_error(pretrained, few, noise, unsure)
+    before = estimate_error(pretrained, few, noise, adaptation.variance_error)
     after = before.lowered_by(tuned.risk) if adaptation.accepted else before
     return replace(adaptation, pretrained_error=before.scaled(square), error=after.scaled(square))
 
 
-def lowered(adaptation: Adaptation, *falls: Risk) -> Adaptation:
+def lowered(adaptation: Adaptation, falls: Sequence[Risk]) -> Adaptation:
     """With an estimated error that fell, in the units that the network sees."""
     square = adaptation.network_sees.width**2
     error = adaptation.error
@@ -142,9 +142,9 @@ def crops_to_judge(few: Tensor) -> Tensor:
     return next(cut(few, CROP**2).draw(CROPS * CROP**2, Generator().manual_seed(0)))
 
 
-def losses_of_crops(denoiser: Denoiser, crops: Tensor, judge: Objective, draws: int = 1) -> Losses:
-    """The objective pixel by pixel; the mean over so many draws, and over more of few crops."""
-    draws *= max(1, CROPS // len(crops))
+def losses_of_crops(denoiser: Denoiser, crops: Tensor, judge: Objective) -> Losses:
+    """The objective pixel by pixel; of few crops the mean over several draws."""
+    draws = max(1, CROPS // len(crops))
     return pixel_losses(denoiser, crops, judge, seed=0, draws=draws)
 
 

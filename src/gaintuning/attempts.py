@@ -185,7 +185,7 @@ def _refined(
 ) -> tuple[Adaptation, Output, list[Risk]]:
     """What a network makes of the planes in all orientations, and then of like places together.
 
-    With what each of the two that was taken brings.
+    With how far the estimated error falls by each step that was taken.
     """
     output, falls = once, list[Risk]()
     if not orientations and not nonlocal_bayes:
@@ -198,15 +198,15 @@ def _refined(
         mean = MeanOfOrientations(best)
         if fall := fall_by_orientations(mean, means, judge, optimism):
             best, output = mean, run(of_pixels(mean), unit, reach_of=reach_of)
-            adaptation = replace(lowered(adaptation, fall), orientations=8)
+            adaptation = replace(adaptation, orientations=8)
             falls.append(fall)
     if nonlocal_bayes and adaptation.noise_is_as_modelled:
-        unsure = adaptation.estimate.variance_error if adaptation.estimate else 0.0
-        filtering, steps = filter_if_better(best, adaptation.noise_in_bins, means, unsure)
+        noise, unsure = adaptation.noise_in_bins, adaptation.variance_error
+        filtering, steps = filter_if_better(best, noise, means, unsure)
         if steps:
             filtered = run(of_pixels(filtering), unit, reach_of=reach_of)
             if not takes_too_much(adaptation, unit, output, filtered):
                 output = filtered
-                adaptation = replace(lowered(adaptation, *steps), nonlocal_bayes=True)
+                adaptation = replace(adaptation, nonlocal_bayes=True)
                 falls += steps
-    return adaptation, output, falls
+    return lowered(adaptation, falls), output, falls

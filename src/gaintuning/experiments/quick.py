@@ -16,7 +16,7 @@ SIDE = 192
 
 
 def quick_sources(folder: Path) -> Sources:
-    """The sets of `SETS` with one to three images each, written into a folder."""
+    """The sets of `SETS` with one to three images each, and a small one, written into a folder."""
     (page,) = (255 * documents(1, SIDE, seed=1)).round().to(torch.uint8).numpy()
     images: dict[str, NDArray[np.uint8]] = {
         "set12/camera": data.camera()[100:, 180:],
