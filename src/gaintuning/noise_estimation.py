@@ -7,9 +7,10 @@ the noise's variance without the clean image x: with d the divergence per pixel,
     variance = mean((y - f)^2) / (1 - d).
 
 In smooth places, where f takes nearly everything away, d is small and the rest is sure. So the
-image is cut into blocks, the smoother half is kept, and a line through their variances against
+image is cut into blocks, the smooth ones are kept, and a line through their variances against
 their means tells Gaussian noise (the line is level) from shot noise (its slope is the gain). What
-lies far above the line is texture, and is left out.
+lies far above the line is texture, and is left out; so is a block of which f has taken away what
+goes together between neighbouring pixels, since noise does not.
 """
 
 from dataclasses import dataclass
@@ -21,14 +22,11 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from gaintuning._types import Denoiser, Images
-from gaintuning.divergence import denoise_with_divergence
-from gaintuning.layout import lay_out_images
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.noise_guess import guess_sigma
-from gaintuning.randomness import generator
 from gaintuning.scaling import find_range, spread
+from gaintuning.seen_blocks import SeenBlocks, look_at_blocks
 from gaintuning.variance_line import (
-    Array,
     Blocks,
     Fitted,
     counted,
@@ -41,15 +39,6 @@ PIXELS = 512**2
 
 PIECE = 128
 PLANES = 16
-SMOOTH = 0.5
-"""The part of the blocks that is kept."""
-
-FOUND = 0.988
-"""The part of the variance that is found in natural images.
-
-In smooth blocks the noise happens to be weak, and the network lets a little of it through. The
-median over every eighth image of BSD400 at sigma 20, 30, 50 and 80.
-"""
 
 ERROR_OF_COUNTS = 0.005
 """Of the gain where each count is a step of the intensities: a detector may lose or split some."""
@@ -57,8 +46,6 @@ ERROR_OF_COUNTS = 0.005
 RARE, RARE_BLOCK, NEAR_RARE = 1.0, 16, 0.2
 """Below so many counts a pixel, counts are told by blocks of that side, in which variance over mean
 is no further from 1."""
-
-MANY_BLOCKS = 64
 
 BLANK = 9
 """Side in pixels of a square in which no noise is ever level."""
@@ -149,20 +136,22 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
     shrink = min(1 / find_range(planes).width, 0.15 / guess)
     center = float(pieces.mean())
 
-    def observe(stride: int) -> Fitted:
-        apart = _apart(pieces, stride)
-        unit = (apart - center) * shrink + 0.5
-        seen = _blocks(denoiser, unit, _apart(left_out, stride), 16 if stride == 1 else 8)
-        return fit_lines(seen.in_units(shrink, center))
+    def blocks(stride: int) -> SeenBlocks:
+        unit = (_apart(pieces, stride) - center) * shrink + 0.5
+        return look_at_blocks(denoiser, unit, _apart(left_out, stride), 16 if stride == 1 else 8)
 
-    best, best_stride = observe(1), 1
+    def fit(found: Blocks) -> Fitted:
+        return fit_lines(found.in_units(shrink, center))
+
+    seen = blocks(stride=1)
+    agreed = fit(seen.smoother_half()).any.agreement
+    best, best_stride = fit(seen.noise_alone()), 1
     for stride in STRIDES:
-        if min(pieces.shape[-2:]) < 32 * stride:
+        if agreed >= DOUBTED or min(pieces.shape[-2:]) < 32 * stride:
             break
-        other = observe(stride)
-        agreed = best.any.agreement
-        if agreed < DOUBTED and other.any.agreement > max(0.5, agreed + CONVINCING):
-            best, best_stride = other, stride
+        other = fit(blocks(stride).smoother_half())
+        if other.any.agreement > max(0.5, agreed + CONVINCING):
+            best, best_stride, agreed = other, stride, other.any.agreement
     if best_stride == 1 and counted(best, quantum):
         return _of_counts(pieces, cut_off, quantum)
     noise, error = simplest_model(best)
@@ -247,29 +236,3 @@ def _blank(images: Images) -> Images:
         return max_pool2d(values, BLANK, 1, BLANK // 2)
 
     return highest((highest(images) == -highest(-images)).to(images.dtype))
-
-
-@torch.inference_mode()
-def _blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int) -> Blocks:
-    """The smoother half of the blocks of which little is left out."""
-    if unit.numel() < MANY_BLOCKS * side**2 or min(unit.shape[-2:]) < side:
-        side = 8
-    rng = generator(0)
-    parameters = list(denoiser.parameters()) if isinstance(denoiser, torch.nn.Module) else [unit]
-    sums: list[list[Array]] = [[], [], [], []]
-    for image, ends in zip(unit.split(1), left_out.split(1), strict=True):
-        noisy = lay_out_images(image.to(parameters[0]))
-        denoised, divergence = denoise_with_divergence(denoiser, noisy, 0.01, rng)
-        maps = ((noisy - denoised).square(), divergence, denoised, ends)
-        for found, values in zip(sums, maps, strict=True):
-            pooled = avg_pool2d(values.double().cpu(), side)
-            found.append(pooled.flatten().numpy())
-    energy, slope, mean, cut = (np.concatenate(found) for found in sums)
-    usable = (cut < 0.02) & (slope < 0.95) & (energy > 0)
-    if usable.sum() < 8:
-        usable = (cut < 1) & (energy > 0)
-    smoothest = np.argsort(np.where(usable, slope, np.inf))
-    kept = smoothest[: max(8, int(SMOOTH * usable.sum()))]
-    kept = kept[usable[kept]]
-    variance = energy[kept] / (1 - slope[kept]).clip(0.05) / FOUND
-    return Blocks(mean[kept], variance, side**2, max(8, int(SMOOTH * (cut < 0.02).sum())))
