@@ -16,7 +16,7 @@ from gaintuning.variance_line import Array, Blocks
 SMOOTH = 0.2
 """Of a lower divergence per pixel blocks are smooth."""
 
-FEWEST, MOST = 0.15, 0.5
+FEWEST, MOST = 0.2, 0.5
 """No fewer and no more of all blocks are kept for that."""
 
 LEFT_BEHIND = 0.3
