@@ -24,6 +24,7 @@ from gaintuning import zoo
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import NoiseEstimate, estimate_noise
+from gaintuning.tables import markdown
 
 CASES = [
     *(("gaussian", level, 0) for level in (5, 10, 20, 30, 50, 80)),
@@ -80,11 +81,9 @@ def relative_error(found: NoiseEstimate, noise: Noise, clean: Tensor) -> float:
 
 def table(rows: list[dict[str, str]]) -> str:
     """Medians and extremes over the images, as Markdown."""
-    lines = [
-        "| noise | images | median error | worst | within its standard error | right model | "
-        "scikit-image, median | worst |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    header = ["noise", "images", "median error", "worst", "within its standard error"]
+    header += ["right model", "scikit-image, median", "worst"]
+    lines = []
     for model, level, read in CASES:
         case = (model, str(level), str(read))
         of_case = [row for row in rows if (row["model"], row["level"], row["read"]) == case]
@@ -102,8 +101,8 @@ def table(rows: list[dict[str, str]]) -> str:
         cells += [f"{within} of {len(of_case)}", f"{right} of {len(of_case)}"]
         wavelets = [abs(float(row["skimage"])) for row in of_case if row["skimage"]]
         cells += [percent(f(wavelets)) for f in (statistics.median, max)] if wavelets else ["", ""]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown(header, lines)
 
 
 def percent(part: float) -> str:

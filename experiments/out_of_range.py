@@ -28,6 +28,7 @@ from gaintuning.gains import channel_gains
 from gaintuning.layout import lay_out_network
 from gaintuning.networks.checkpoint import load_network
 from gaintuning.noise import Gaussian
+from gaintuning.tables import markdown
 from gaintuning.tuning import fuse_for
 
 NETWORKS = {
@@ -90,10 +91,8 @@ def measure(
 
 def table(rows: list[dict[str, str]]) -> str:
     """Means over the images, as Markdown."""
-    lines = [
-        "| sigma | network | images | as it is | less contrast | with gains | all levels |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    header = ["sigma", "network", "images", "as it is", "less contrast", "with gains", "all levels"]
+    lines = []
     for sigma in sorted({int(row["sigma"]) for row in rows}):
         level = [row for row in rows if row["sigma"] == str(sigma)]
         gold = [float(row["before"]) for row in level if row["network"] == GOLD]
@@ -111,8 +110,8 @@ def table(rows: list[dict[str, str]]) -> str:
                 f"{statistics.fmean(gained):.2f}" if gained else "",
                 f"{statistics.fmean(gold):.2f}" if len(gold) == len(some) else "",
             ]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            lines.append(cells)
+    return markdown(header, lines)
 
 
 if __name__ == "__main__":

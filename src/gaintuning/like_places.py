@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from gaintuning._types import Denoiser, Images
 from gaintuning.adapting import SURE, crops_to_judge, losses_of_crops
 from gaintuning.choosing import error_to_compare_by
-from gaintuning.judging import Risk, compare, mean_loss
+from gaintuning.judging import Losses, Risk, compare, mean_loss
 from gaintuning.noise import Noise
 from gaintuning.nonlocal_bayes import NonLocalBayes
 from gaintuning.objectives import LevelErrorOfPair
@@ -45,29 +45,39 @@ def filter_if_better(
     risk = error_to_compare_by(noise, of_crops)
     level = LevelErrorOfPair(risk, variance_error)
 
-    def fall(before: Denoiser, after: Denoiser) -> Risk:
-        at_first, then = (losses_of_crops(each, crops, risk) for each in (before, after))
-        off_by = [mean_loss(losses_of_crops(each, crops, level)) for each in (before, after)]
-        return compare(at_first, then, abs(off_by[0] - off_by[1]))
+    def judged(denoiser: Denoiser) -> tuple[Losses, float]:
+        """What its error is estimated to be, and what that is off by if the level is."""
+        off_by = mean_loss(losses_of_crops(denoiser, crops, level))
+        return losses_of_crops(denoiser, crops, risk), off_by
 
+    before = judged(of_crops)
     for _ in range(PASSES):
         fine, coarse = (
             Remembering(NonLocalBayes(of_crops, noise, bins=bins)) for bins in (1, COARSE)
         )
         half = Remembering(MeanOfTwo(of_crops, fine))
         ways = [
-            (fall(of_crops, fine), fine, NonLocalBayes(best, noise)),
-            (fall(of_crops, coarse), coarse, NonLocalBayes(best, noise, bins=COARSE)),
-            (fall(of_crops, half), half, NonLocalBayes(best, noise, part=0.5)),
+            (judged(fine), fine, NonLocalBayes(best, noise)),
+            (judged(coarse), coarse, NonLocalBayes(best, noise, bins=COARSE)),
+            (judged(half), half, NonLocalBayes(best, noise, part=0.5)),
         ]
-        surely = [way for way in ways if way[0].certainty > SURE]
+        surely = [
+            (fall, after, on_crops, denoiser)
+            for after, on_crops, denoiser in ways
+            if (fall := _fall(before, after)).certainty > SURE
+        ]
         if not surely:
             break
-        lowest, of_crops, best = min(surely, key=lambda way: way[0].after)
+        lowest, before, of_crops, best = min(surely, key=lambda way: way[0].after)
         falls.append(lowest)
         if of_crops is half:
             break
     return best, falls
+
+
+def _fall(before: tuple[Losses, float], after: tuple[Losses, float]) -> Risk:
+    (losses, off_by), (then, then_off_by) = before, after
+    return compare(losses, then, abs(off_by - then_off_by))
 
 
 class Remembering(nn.Module):

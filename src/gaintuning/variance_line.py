@@ -19,8 +19,8 @@ HIDDEN_SCATTER, OF_DRIFT, ERROR_OF_LEVEL = 1.75, 0.3, 0.0025
 """Texture that looks like noise, and a denoiser that is not as good as it can be, add to the
 scatter of the blocks. They show in how far smooth and less smooth blocks disagree. The standard
 error of sigma is so many times its scatter, so much of that drift, and a constant part, together;
-these are most likely for natural images (every eighth of BSD400, every sixth of Urban100, every
-fourth of BSD68, sigma 5 to 80)."""
+these are about the likeliest for natural images (every eighth of BSD400, half of Urban100, and
+BSD68, at sigma 5 to 80)."""
 
 ERROR_OF_GAIN = 0.03
 """What the scatter does not show of a gain: so much makes its standard error cover most gains of
