@@ -26,6 +26,11 @@ ERROR_OF_GAIN = 0.03
 """What the scatter does not show of a gain: so much makes its standard error cover most gains of
 natural images, see docs/noise.md."""
 
+RISING, RISEN = 7.0, 1.15
+"""The variance rises with the mean if the slope is so many of its standard errors, and the rise is
+so much. Texture alone makes up to 6.7 in most natural images; shot noise, 25 and more, or 8 where
+read noise hides it."""
+
 NEAR_ONE = 0.1
 """A gain that is found is no further off, as a part of it."""
 
@@ -167,7 +172,7 @@ def counted(found: Fitted, step: float) -> bool:
 def simplest_model(found: Fitted) -> tuple[Gaussian | Poisson | PoissonGaussian, float]:
     """The simplest model that the lines allow, and the relative standard error of its level."""
     line = found.any
-    if line.slope < 4 * line.slope_error or line.rise < 1.15:
+    if line.slope < RISING * line.slope_error or line.rise < RISEN:
         constant = found.constant
         scatter = constant.constant_error / constant.constant / 2
         error = hypot(HIDDEN_SCATTER * scatter, OF_DRIFT * found.drift / 2, ERROR_OF_LEVEL)
