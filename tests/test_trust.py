@@ -2,6 +2,7 @@
 
 from math import inf
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
@@ -42,7 +43,22 @@ def test_a_level_that_is_not_sure_makes_the_error_less_sure() -> None:
     estimated = estimate_error(blur, noisy, Gaussian(0.15), variance_error=0.1)
     assert estimated.mean_square == given.mean_square
     added = estimated.standard_error**2 - given.standard_error**2
-    assert added**0.5 == pytest.approx(0.1 * 0.15**2)
+    followed = 2 * 2 * 0.15**4 / noisy.numel()
+    assert added == pytest.approx((0.1 * 0.15**2) ** 2 - followed)
+
+
+def test_a_level_that_was_estimated_from_the_same_pixels_follows_what_noise_they_got() -> None:
+    """Of noise alone it is the mean square, and nothing is then left to be wrong about."""
+    errors = []
+    for seed in range(20):
+        noisy = 0.1 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(seed))
+        found = Gaussian(float(noisy.square().mean()) ** 0.5)
+        told = estimate_error(torch.zeros_like, noisy, found, (2 / noisy.numel()) ** 0.5)
+        stated = estimate_error(torch.zeros_like, noisy, Gaussian(0.1))
+        assert told.standard_error < 0.01 * stated.standard_error
+        assert abs(told.mean_square) < 0.01 * stated.standard_error
+        errors.append(stated.mean_square)
+    assert np.std(errors) == pytest.approx(stated.standard_error, rel=0.5)
 
 
 @pytest.mark.parametrize("noise", [Gaussian(0.15), Poisson(0.05)], ids=str)

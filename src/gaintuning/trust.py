@@ -146,12 +146,15 @@ def estimate_error(
     Of m pixels with noise of variance v, an unbiased risk estimate R has a variance of about
     (mean(2 v^2) + 4 mean(v) R) / m: the first term since nobody knows how much noise this very
     image got, the second since some of it may look like the image. What the random probe adds is
-    seen by drawing it several times. A wrong v adds to R what it is wrong by.
+    seen by drawing it several times. A wrong v adds to R what it is wrong by. But v that was
+    estimated from all of these pixels, or the best of them, follows how much noise they got: what
+    it adds is then less by the first term, not more.
 
     Parameters
     ----------
     denoiser, noisy, noise : all for intensities in the same units.
-    variance_error : standard error of the noise's variance as a part of it, if it was estimated.
+    variance_error : standard error of the noise's variance as a part of it, if it was estimated
+        from these images.
     seed : of the random probes.
 
     Examples
@@ -171,7 +174,11 @@ def estimate_error(
     of_planes = (noise.variance(plane).double() for plane in noisy.split(1))
     moments = torch.stack([torch.stack([v.mean(), v.square().mean()]) for v in of_planes])
     variance, fourth = moments.mean(0).cpu()
-    seen = (2 * fourth + 4 * variance * max(found, 0.0)) / len(draws[0])
-    probes = means.var() / count
+    count_of_pixels = len(draws[0])
+    got = 2 * fourth / count_of_pixels
     level = (variance_error * variance).square()
-    return ErrorEstimate(found, float((seen + probes + level).sqrt()))
+    follows = variance_error > 0 and count_of_pixels == noisy.numel()
+    noise_energy = (level - got).clamp(min=0) if follows else level + got
+    alike = 4 * variance * max(found, 0.0) / count_of_pixels
+    probes = means.var() / count
+    return ErrorEstimate(found, float((noise_energy + alike + probes).sqrt()))
