@@ -221,7 +221,8 @@ EXPERIMENT = Experiment(
     differs=(
         "The middle 256 x 256 pixels of images of three sets, four networks on board by turns, and "
         "everything left to the program: noise, loss, contrast and whether to keep what tuning "
-        "found; but without the mean over orientations, which would hide what gains do."
+        "found; but without the mean over orientations and without like places, which would hide "
+        "what gains do."
     ),
     cases=cases,
     table=table,
