@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", type=Path)
     parser.add_argument("--every", type=int, default=3, help="only each so manieth image")
-    parser.add_argument("--quick", action="store_true", help="two small crops, two widths")
+    parser.add_argument("--quick", action="store_true", help="small crops, two widths")
     arguments = parser.parse_args()
     images = list(read_images(arguments.images, arguments.quick).values())[:: arguments.every]
     network = lay_out_network(zoo.load(zoo.DEFAULT)[0])

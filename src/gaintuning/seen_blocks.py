@@ -1,6 +1,7 @@
 """Blocks of an image, as a denoiser sees them: which are smooth, and what noise they hold."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ median over every eighth image of BSD400 at sigma 20 and 40.
 
 FEWEST_BLOCKS, MANY_BLOCKS = 8, 64
 
-Which = NDArray[np.bool_]
+Which: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
