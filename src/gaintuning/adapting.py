@@ -29,6 +29,9 @@ from gaintuning.tuning import Tuned
 CROP, CROPS = 128, 4
 """Side, about, and number of the crops of which the mean of all orientations is judged."""
 
+MORE_DRAWS = 4
+"""So many times as many draws tell whether all orientations are better where they may not be."""
+
 SURE = 2.0
 """By so many of its standard errors an attempt, or like places, must lower the estimated error."""
 
@@ -133,7 +136,10 @@ def fall_by_orientations(
     rounding = 1e-6 * float(of_each.abs().mean())
     if harm.before - harm.after <= max(2 * harm.standard_error, rounding):
         return compare([apart], [0 * apart])
-    fall = compare([once], [eight])
+    # These two differ by less than a few draws of the judge can tell.
+    surer = (losses_of_crops(each, crops, judge, MORE_DRAWS) for each in (mean.network, mean))
+    once, eight = map(torch.cat, surer)
+    fall = compare([once + optimism], [eight])
     return fall if fall.after < fall.before else None
 
 
@@ -142,9 +148,9 @@ def crops_to_judge(few: Tensor) -> Tensor:
     return next(cut(few, CROP**2).draw(CROPS * CROP**2, Generator().manual_seed(0)))
 
 
-def losses_of_crops(denoiser: Denoiser, crops: Tensor, judge: Objective) -> Losses:
-    """The objective pixel by pixel; of few crops the mean over several draws."""
-    draws = max(1, CROPS // len(crops))
+def losses_of_crops(denoiser: Denoiser, crops: Tensor, judge: Objective, times: int = 1) -> Losses:
+    """The objective pixel by pixel; of few crops the mean over several draws, or so many times."""
+    draws = times * max(1, CROPS // len(crops))
     return pixel_losses(denoiser, crops, judge, seed=0, draws=draws)
 
 
