@@ -64,3 +64,11 @@ def test_a_level_that_drifts_from_smooth_to_less_smooth_blocks_is_less_certain()
     ]
     assert errors[1] > errors[0] + 0.01
     assert errors[1] > errors[2]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 9])
+def test_few_blocks_tell_a_level_and_its_drift(count: int) -> None:
+    found = fit_lines(Blocks(np.linspace(0.4, 0.6, count), np.linspace(0.01, 0.011, count), 256, 8))
+    assert 0.009 < found.constant.constant < 0.012
+    assert 0 <= found.drift < 0.1
+    assert (found.drift == 0) == (count == 2)

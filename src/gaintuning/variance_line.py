@@ -95,12 +95,14 @@ def fit_lines(blocks: Blocks) -> Fitted:
     """The same lines whatever the unit of the intensities: what is solved has numbers near 1."""
     unit = float(np.abs(blocks.mean).max()) or 1.0
     scaled = replace(blocks, mean=blocks.mean / unit, variance=blocks.variance / unit**2)
-    middle = len(blocks.mean) // 2
+    count = len(blocks.mean)
+    # A line needs two blocks, which of fewer than four both halves share.
+    halves = slice(max(count // 2, 2)), slice(max(min(count // 2, count - 2), 0), None)
     smoother, others = (
         _robust_line(
             replace(scaled, mean=scaled.mean[half], variance=scaled.variance[half]), slope=False
         ).constant
-        for half in (slice(middle), slice(middle, None))
+        for half in halves
     )
     return Fitted(
         constant=_robust_line(scaled, slope=False).in_units(unit),
