@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, fold, pad, unfold
+from torch.nn.functional import avg_pool2d, conv2d, fold, pad, unfold
 
 from gaintuning._types import Images
 from gaintuning.binning import binned, unbinned
@@ -112,14 +112,15 @@ def filter_like_places(noisy: Images, pilot: Images, variance: Images) -> Images
     sums, times = torch.zeros_like(patches), torch.zeros_like(variances)
     height, width = noisy.shape[-2:]
     numbers = torch.arange(height * width, device=noisy.device).reshape(height, width)
-    for rows, columns, places in _windows(height, width):
-        surroundings = _patches(seen[..., _with_frame(rows), _with_frame(columns)], LIKE)
-        alike = _nearest(surroundings[places], surroundings)
+    squares = avg_pool2d(seen.square().sum(1), LIKE, stride=1, divisor_override=1)[0]
+    for rows, columns, y, x in _windows(height, width):
+        window = seen[..., _with_frame(rows), _with_frame(columns)]
+        alike = _nearest(window, squares[rows, columns], y, x)
         group = numbers[rows, columns].flatten()[alike]
         # In float64: where the noise is weak, C + v would else not be positive definite.
         members = (each[group].double() for each in (patches, pilots, variances))
         sums.index_add_(0, group.flatten(), _filtered(*members).to(sums).flatten(0, 1))
-        times.index_add_(0, group.flatten(), torch.ones_like(variances[group]).flatten())
+        times += group.flatten().bincount(minlength=len(times))
     total, number = (
         _laid_over(each, noisy) for each in (sums, times[:, None].expand_as(sums).contiguous())
     )
@@ -140,22 +141,36 @@ def _filtered(noisy: Tensor, pilot: Tensor, variances: Tensor) -> Tensor:
     return mean + (covariance @ torch.cholesky_solve((noisy - mean).mT, factor)).mT
 
 
-def _nearest(places: Tensor, window: Tensor) -> Tensor:
-    """Of each place, the numbers of those of the window that look most like it."""
-    distances = window.square().sum(1) - 2 * places @ window.mT
-    return distances.topk(min(ALIKE, len(window)), largest=False, sorted=False).indices
+def _nearest(window: Images, squares: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Of each place, the numbers of those of a window in its frame that look most like it.
+
+    Where |p - q|^2 = |p|^2 + |q|^2 - 2 p q is smallest, for surroundings p of the place and q of
+    another; a convolution has all products without a copy of every q.
+
+    Parameters
+    ----------
+    window : in its frame.
+    squares : |q|^2, (h, w).
+    y, x : the rows and columns of the places.
+    """
+    surroundings = window[0].unfold(1, LIKE, 1).unfold(2, LIKE, 1)
+    products = conv2d(window, surroundings[:, y, x].movedim(1, 0))
+    distances = (squares - 2 * products[0]).flatten(1)
+    return distances.topk(min(ALIKE, distances.shape[1]), largest=False, sorted=False).indices
 
 
-def _windows(height: int, width: int) -> Iterator[tuple[slice, slice, Tensor]]:
-    """The window of each block, and the numbers in it of some pixels of the block."""
+def _windows(height: int, width: int) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
+    """The window of each block, and in it the rows and columns of some pixels of the block."""
     for top in range(0, height, BLOCK):
         rows = _window(top, height)
         for left in range(0, width, BLOCK):
             columns = _window(left, width)
-            across, down = (min(WINDOW, side) for side in (width, height))
-            number = torch.arange(down * across).reshape(down, across)
-            y, x = top - rows.start, left - columns.start
-            yield rows, columns, number[y : y + BLOCK : STEP, x : x + BLOCK : STEP].flatten()
+            down, across = (
+                torch.arange(first, min(first + BLOCK, end), STEP) - part.start
+                for first, end, part in ((top, height, rows), (left, width, columns))
+            )
+            y, x = torch.meshgrid(down, across, indexing="ij")
+            yield rows, columns, y.flatten(), x.flatten()
 
 
 def _window(start: int, length: int) -> slice:
