@@ -4,6 +4,7 @@ import torch
 from torch import Generator
 
 from gaintuning._types import Images
+from gaintuning.hardware import has_bfloat16_units
 from gaintuning.networks import BlindSpotNet
 from gaintuning.objectives import BlindSpotByArchitecture
 from gaintuning.patches import random_crops, random_orientations
@@ -21,8 +22,9 @@ def denoise_blind_spot_alone(
 ) -> Images:
     """Train a blind-spot network on one image alone, and predict each pixel from its surroundings.
 
-    Adam on random crops in random orientations. The noise must be independent from pixel to pixel;
-    its level is not needed, and what the pixel itself could tell is not used.
+    Adam on random crops in random orientations, in bfloat16 where that is faster. The noise must be
+    independent from pixel to pixel; its level is not needed, and what the pixel itself could tell
+    is not used.
 
     Parameters
     ----------
@@ -47,10 +49,13 @@ def denoise_blind_spot_alone(
         network = BlindSpotNet(noisy.shape[1]).to(noisy)
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     objective = BlindSpotByArchitecture()
+    fast = has_bfloat16_units(noisy.device)
     for _ in range(steps):
         crops = random_orientations(random_crops(noisy, PATCH, BATCH, rng), rng)
         optimizer.zero_grad()
-        objective(network, crops, rng).mean().backward()
+        with torch.autocast(noisy.device.type, torch.bfloat16, enabled=fast):
+            loss = objective(network, crops, rng).mean()
+        loss.backward()
         optimizer.step()
     with torch.inference_mode():
         denoised: Images = network.eval()(noisy)
