@@ -221,6 +221,28 @@ def test_too_few_pixels_are_told_of(denoiser: nn.Module, side: int) -> None:
         estimate_noise(noisy, denoiser)
 
 
+@pytest.mark.parametrize("side", [1, 3, 8])
+def test_an_image_of_which_hardly_anything_varies_is_told_of(
+    denoiser: nn.Module, side: int
+) -> None:
+    """As one with a single hot pixel."""
+    image = np.full((1, 64, 64), 100.0)
+    image[:, :side, :side] += np.random.default_rng(0).normal(0, 20, (side, side))
+    with pytest.raises(ValueError, match=r"hardly anything in the image varies.* state its level"):
+        estimate_noise(image, denoiser)
+
+
+@pytest.mark.parametrize("side", [10, 16, 24])
+@pytest.mark.parametrize("place", [0, 9, 20])
+def test_a_few_noisy_pixels_in_a_blank_image_have_an_estimate(
+    denoiser: nn.Module, side: int, place: int
+) -> None:
+    image = np.full((1, 64, 64), 100.0)
+    part = slice(place, place + side)
+    image[:, part, part] += np.random.default_rng(0).normal(0, 20, (side, side))
+    assert np.isfinite(estimate_noise(image, denoiser).standard_error)
+
+
 def test_no_counts_cut_nothing_off(denoiser: nn.Module) -> None:
     counts = with_noise(scene() / 50, Poisson(1.0))
     found = estimate_noise(counts[None], denoiser)

@@ -50,6 +50,9 @@ is no further from 1."""
 BLANK = 9
 """Side in pixels of a square in which no noise is ever level."""
 
+FEWEST_BLOCKS = 2
+"""A line needs two."""
+
 STRIDES = (2, 4)
 
 DOUBTED = 0.4
@@ -114,7 +117,7 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
 
     Raises
     ------
-    ValueError : the image has no noise, no content, or too few pixels.
+    ValueError : the image has no noise, or too few pixels or too few that vary.
 
     Examples
     --------
@@ -144,12 +147,20 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
         return fit_lines(found.in_units(shrink, center))
 
     seen = blocks(stride=1)
+    if seen.usable.sum() < FEWEST_BLOCKS:
+        raise ValueError(
+            "hardly anything in the image varies, so its noise cannot be told; state its level, as "
+            "in gaussian:SIGMA"
+        )
     agreed = fit(seen.smoother_half()).any.agreement
     best, best_stride = fit(seen.noise_alone()), 1
     for stride in STRIDES:
         if agreed >= DOUBTED or min(pieces.shape[-2:]) < 32 * stride:
             break
-        other = fit(blocks(stride).smoother_half())
+        apart = blocks(stride)
+        if apart.usable.sum() < FEWEST_BLOCKS:
+            break
+        other = fit(apart.smoother_half())
         if other.any.agreement > max(0.5, agreed + CONVINCING):
             best, best_stride, agreed = other, stride, other.any.agreement
     if best_stride == 1 and counted(best, quantum):
