@@ -133,7 +133,7 @@ class FusedConvolution(nn.Module):
         constant = offset if layer.bias is None else offset + scale * layer.bias.detach()
         filters = (layer.weight * per_filter(layer, scale)).detach()
         if layer.weight.dim() == 4:
-            filters = filters.contiguous(memory_format=torch.channels_last)
+            filters = filters.to(memory_format=torch.channels_last)
         self.register_buffer("filters", filters)
         self.register_buffer("constant", constant if constant.any() else None)
 

@@ -17,9 +17,9 @@ def lay_out_network(network: nn.Module) -> nn.Module:
     """
     for parameter in network.parameters():
         if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
     return network
 
 
 def lay_out_images(images: Images) -> Images:
-    return images.contiguous(memory_format=torch.channels_last)
+    return images.to(memory_format=torch.channels_last)
