@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gaintuning._types import Images
 from gaintuning.gains import CONVOLUTIONS, Convolution, Gained, per_filter
+from gaintuning.narrow import convolve_squares, side_of_squares
 
 SMALLEST_GAIN = 1e-3
 """With a gain nearer to zero the plain network is used, since the gradient is divided by it."""
@@ -130,6 +131,7 @@ class FusedConvolution(nn.Module):
         self.gain = gain
         self.slope = slope
         self.dtype = dtype
+        self.side = side_of_squares(layer)
         constant = offset if layer.bias is None else offset + scale * layer.bias.detach()
         filters = (layer.weight * per_filter(layer, scale)).detach()
         if layer.weight.dim() == 4:
@@ -167,11 +169,15 @@ class _Group(Function):
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, gain: Tensor, group: FusedConvolution) -> Tensor:
+        dtype = features.dtype
         filters = (group.filters * per_filter(group.layer, gain)).to(group.dtype)
         constant = None if group.constant is None else group.constant.to(group.dtype)
-        output = torch.convolution(
-            features.to(group.dtype), filters, constant, *_geometry(group.layer)
-        )
+        features = features.to(group.dtype)
+        if group.side > 1 and features.device.type == "cpu":
+            padding = cast(tuple[int, int], group.layer.padding)
+            output = convolve_squares(features, filters, constant, padding, group.side)
+        else:
+            output = torch.convolution(features, filters, constant, *_geometry(group.layer))
         if group.slope == 0:
             _clear_negative(output)
         elif group.slope != 1:
@@ -179,7 +185,7 @@ class _Group(Function):
         ctx.save_for_backward(output, filters, gain)
         ctx.group = group
         ctx.shape = features.shape
-        ctx.dtype = features.dtype
+        ctx.dtype = dtype
         return output
 
     @staticmethod
