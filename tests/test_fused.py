@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from gaintuning import zoo
 from gaintuning.fused import Fused, fuse
 from gaintuning.gains import Gained, all_parameters, channel_gains
 from gaintuning.layout import lay_out_network
@@ -237,3 +238,23 @@ def test_bfloat16_gives_nearly_the_same_gradients() -> None:
     expected, found = gradient(free), gradient(coarse)
     # Eight bits of each product, over the nine layers of the network.
     assert (found - expected).norm() < 9 * 2**-8 * expected.norm()
+
+
+@pytest.mark.parametrize("name", ["unet-bias-free", "unet-tem", "dncnn", "bfcnn"])
+@pytest.mark.parametrize("level", [0.05, 0.6])
+def test_networks_on_board_are_fused_for_an_empty_image_too(name: str, level: float) -> None:
+    """In which the gradients of some gains are small differences of large sums."""
+    free = lay_out_network(channel_gains(zoo.load(name)[0]))
+    for seed in range(3):
+        rng = Generator().manual_seed(seed)
+        noisy = level + 0.12 * torch.randn(1, 1, 64, 64, generator=rng)
+        assert isinstance(fuse(free, noisy), Fused)
+
+
+def test_the_output_has_the_type_of_the_images() -> None:
+    free = lay_out_network(channel_gains(zoo.load("unet")[0]))
+    free.network.residual = False
+    noisy = torch.rand(1, 1, 64, 64, generator=Generator().manual_seed(0))
+    fused = fuse(free, noisy, torch.bfloat16)
+    assert isinstance(fused, Fused)
+    assert fused(noisy).dtype == noisy.dtype

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from gaintuning import commands, movies, unfinished, zoo
-from gaintuning.adapted import Adapted, Learned
+from gaintuning.adapted import Adapted, AdaptedFast, Learned
 from gaintuning.cli import app
 from gaintuning.denoising import denoise
 from gaintuning.files import read_image, write_image
@@ -100,7 +100,8 @@ def test_each_frame_is_denoised_by_what_was_learned_of_all(tmp_path: Path, name:
     learned = denoise(
         parts.pixels, axes="TYX", noise=Poisson(1.0), orientations=False, schedule=BRIEFLY
     )
-    adapted = Adapted(zoo.load(learned.network)[0], list(map(Learned.of, learned.adaptations)))
+    channels = list(map(Learned.of, learned.adaptations))
+    adapted = AdaptedFast(zoo.load(learned.network)[0], channels)
     for frame, expected in zip(written.pixels, noisy.pixels, strict=True):
         np.testing.assert_array_equal(frame, adapted(expected, "YX"))
     assert written.pixels.dtype == np.uint16

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gaintuning._types import Images
 from gaintuning.adaptation import Adaptation, Array
-from gaintuning.binning import over_bins
+from gaintuning.binning import binned, over_bins
 from gaintuning.denoising import in_unit
 from gaintuning.gains import frozen_copy, with_gains
 from gaintuning.layout import lay_out_network
@@ -24,6 +24,7 @@ from gaintuning.planes import join_planes, split_planes
 from gaintuning.scaling import IntensityRange
 from gaintuning.stabilizing import Stabilized
 from gaintuning.tiles import run
+from gaintuning.tuning import fuse_to_apply
 from gaintuning.validate import image_channels
 
 MODELS = {model.__name__: model for model in (Gaussian, Poisson, PoissonGaussian)}
@@ -115,7 +116,8 @@ class Adapted:
         for index, planes in enumerate(split_planes(image, axes)):
             seen, number = self.channels[index].network_sees, self.number
             unit = in_unit(planes, seen, self.channels_together(planes.shape[1]), number)
-            output = run(self.network_for(index, unit), unit)
+            network = self.network_for(index, unit)
+            output = run(network, unit, reach_of=self.networks[index])
             denoised.append(seen.from_unit(output).reshape(planes.shape))
         return join_planes(np.stack(denoised), image, axes)
 
@@ -126,6 +128,41 @@ class Adapted:
     def network_for(self, channel: int, unit: Images) -> nn.Module:
         """What denoises the planes of a channel, as the network sees them."""
         return self.networks[channel]
+
+
+class AdaptedFast(Adapted):
+    """The same in about half the time, for many images that are alike.
+
+    Convolutions compute in bfloat16 where that is faster, unless the noise is so weak that rounding
+    would show.
+
+    Examples
+    --------
+    >>> from gaintuning import zoo
+    >>> noisy = np.random.default_rng(0).normal(np.linspace(0.3, 0.8, 64), 0.1, size=(64, 64))
+    >>> learned = Learned(IntensityRange(0, 1), Gaussian(0.1), gains={})
+    >>> exact, fast = (
+    ...     kind(zoo.load(zoo.DEFAULT)[0], [learned])(noisy, "YX")
+    ...     for kind in (Adapted, AdaptedFast)
+    ... )
+    >>> bool(np.abs(exact - fast).max() < 0.01)
+    True
+    """
+
+    def __init__(self, pretrained: nn.Module, channels: Sequence[Learned]) -> None:
+        super().__init__(pretrained, channels)
+        self.pretrained = frozen_copy(pretrained)
+        self.fast: dict[int, nn.Module] = {}
+
+    def network_for(self, channel: int, unit: Images) -> nn.Module:
+        """Made for the first image."""
+        if channel not in self.fast:
+            learned = self.channels[channel]
+            network = lay_out_network(learned.ready(self.pretrained))
+            means = binned(unit, learned.bins).to(next(network.parameters()))
+            fast = fuse_to_apply(network, means, learned.noise)
+            self.fast[channel] = over_bins(fast, learned.bins)
+        return self.fast[channel]
 
 
 def write_learned(file: BinaryIO, channels: Sequence[Learned], facts: Any) -> None:

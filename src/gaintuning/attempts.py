@@ -24,19 +24,15 @@ from gaintuning.adapting import (
 )
 from gaintuning.binning import binned, over_bins
 from gaintuning.choosing import ObjectiveName, choose_objective
-from gaintuning.gains import channel_gains
 from gaintuning.judging import MOST_DRAWS, Losses, Risk, compare, pixel_losses
 from gaintuning.like_places import filter_if_better
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.progress import stage_of
 from gaintuning.tiles import run
 from gaintuning.trust import risk_of
-from gaintuning.tuning import Schedule, fuse_for, tune
+from gaintuning.tuning import Schedule, fuse_to_apply, tune
 
 Output: TypeAlias = NDArray[np.float64]
-
-ROUNDED = 0.05
-"""Noise that is weaker leaves an error, of an image in [0, 1], to which bfloat16 would add."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +188,7 @@ def _refined(
         return adaptation, output, falls
     of_pixels = partial(over_bins, factor=adaptation.bins)
     reach_of = of_pixels(kept)
-    level = float(adaptation.noise_in_bins.variance(means).mean() ** 0.5)
-    best = fuse_for(channel_gains(kept), means, exact=level < ROUNDED)
+    best = fuse_to_apply(kept, means, adaptation.noise_in_bins)
     if orientations:
         mean = MeanOfOrientations(best)
         if fall := fall_by_orientations(mean, means, judge, optimism):

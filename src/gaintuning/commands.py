@@ -15,7 +15,7 @@ import numpy as np
 from gaintuning import zoo
 from gaintuning._types import Progress
 from gaintuning.adaptation import Array
-from gaintuning.adapted import Adapted, Learned
+from gaintuning.adapted import AdaptedFast, Learned
 from gaintuning.choosing import ObjectiveName
 from gaintuning.denoising import Denoised, denoise
 from gaintuning.files import (
@@ -232,7 +232,7 @@ def _denoise_movie(
     adapted = (
         Following(network, learned, objective=request.objective, seed=request.seed, first=first)
         if request.each_frame
-        else Adapted(network, learned)
+        else AdaptedFast(network, learned)
     )
     denoise_frames(work, adapted, dtype, bar(f"{job.source.name}: frames"))
     seconds = perf_counter() - start

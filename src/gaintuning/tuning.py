@@ -24,8 +24,12 @@ from gaintuning.judging import (
 )
 from gaintuning.layout import lay_out_images, lay_out_network
 from gaintuning.line_search import losses_along, lowest_along, surest_along
+from gaintuning.noise import Noise
 from gaintuning.patches import chess_board
 from gaintuning.progress import stage_of
+
+ROUNDED = 0.05
+"""Noise that is weaker leaves an error, of an image in [0, 1], to which bfloat16 would add."""
 
 Parameters: TypeAlias = Callable[[nn.Module], nn.Module]
 
@@ -272,6 +276,12 @@ def fuse_for(free: nn.Module, noisy: Images, *, exact: bool = False) -> nn.Modul
     """
     fast = has_bfloat16_units(noisy.device) and noisy.dtype == torch.float32 and not exact
     return fuse(free, noisy[:1, :, :64, :64], torch.bfloat16 if fast else noisy.dtype)
+
+
+def fuse_to_apply(network: nn.Module, images: Images, noise: Noise) -> nn.Module:
+    """A network that is not tuned any more, likewise; exact where the noise is weak."""
+    level = float(noise.variance(images).mean() ** 0.5)
+    return fuse_for(channel_gains(network), images, exact=level < ROUNDED)
 
 
 def gradient_step(loss: Tensor, descent: ConfirmedAdam) -> Tensor:
