@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gaintuning._types import Images
 from gaintuning.atoms import APART, Points, are_bright, find_columns, match
-from gaintuning.experiments.changes import panels, slanted
+from gaintuning.experiments.changes import panels
 from gaintuning.experiments.experiment import Check, Experiment, Sources
 from gaintuning.files import read_image
 from gaintuning.image import Image
@@ -261,19 +261,21 @@ def _finds_more(what: str, place: str, before: list[float], after: list[float]) 
 
 def draw(rows: Sequence[Row]) -> Figure:
     levels = [level for level in LEVELS if any(row["noisy_psnr"] == str(level) for row in rows)]
-    figure, every = panels([f"{level} dB" for level in levels], width=4.5)
+    figure, every = panels([f"{level} dB" for level in levels], width=4.8)
+    figure.set_figheight(1 + 0.2 * len(WAYS))
     for axes, level in zip(every, levels, strict=True):
         found = {way: list(some.values()) for way in WAYS if (some := _some(rows, level, *way))}
-        where = np.arange(len(found))
-        for shift, place in enumerate(PLACES):
-            parts = [_mean(some, place) for some in found.values()]
-            axes.bar(where + 0.25 * (shift - 1), parts, width=0.25, label=place)
+        where = range(len(found))
+        for place in PLACES:
+            axes.plot([_mean(some, place) for some in found.values()], where, "o", label=place)
         names = [f"{method}, {network}" if network else method for method, network in found]
-        axes.set_xticks(where, names, fontsize="small")
-        slanted(axes)
-        axes.set_ylabel("columns found, F1")
-        axes.set_ylim(0, 1.2)
-        axes.legend(frameon=False, fontsize="small", ncols=3, loc="upper center")
+        axes.set_yticks(where, names, fontsize="small")
+        axes.invert_yaxis()
+        axes.grid(axis="y", linewidth=0.5)
+        axes.set_xlabel("columns found, F1")
+        axes.set_xlim(right=1.02)
+    points = every[0].get_legend_handles_labels()
+    figure.legend(*points, loc="outside lower center", ncols=len(PLACES), frameon=False)
     return figure
 
 
