@@ -40,7 +40,7 @@ def test_every_claim_holds_on_a_few_images(name: str, tmp_path: Path) -> None:
 
 def test_nothing_is_computed_twice(tmp_path: Path) -> None:
     """Without one row, that one is."""
-    name, kind = "fig3", registry.load("fig3").kind
+    name, kind = "poisson", registry.load("poisson").kind
     _, output, _ = run(name, "--quick", "-o", tmp_path)
     table = tmp_path / f"{name}.csv"
     done = [row["row_seconds"] for row in read_table(table, kind)]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
+from gaintuning.layout import lay_out_images
 from gaintuning.networks import BlindSpotNet, DnCNN, UNet
 from gaintuning.tiles import WIDEST, Reach, find_reach, run_in_tiles, spans
 
@@ -120,7 +121,7 @@ def test_a_network_that_sees_everything_gets_the_whole_image(network: nn.Module)
     assert find_reach(network, image(8, 8)) is None
     whole = image(90, 100)
     with torch.inference_mode():
-        assert torch.equal(run_in_tiles(network, whole, tile=20), network(whole))
+        assert torch.equal(run_in_tiles(network, whole, tile=20), network(lay_out_images(whole)))
 
 
 class Recorder(nn.Module):
