@@ -106,7 +106,11 @@ class Adapted:
     def __init__(self, pretrained: nn.Module, channels: Sequence[Learned]) -> None:
         pretrained = frozen_copy(pretrained)
         self.channels = list(channels)
-        self.networks = [lay_out_network(channel.network(pretrained)) for channel in channels]
+        self.ready = [lay_out_network(channel.ready(pretrained)) for channel in channels]
+        self.networks = [
+            over_bins(ready, channel.bins)
+            for ready, channel in zip(self.ready, channels, strict=True)
+        ]
         # Found by trying the network, which need not be done for each frame.
         self.channels_together = cache(partial(image_channels, pretrained))
 
@@ -151,16 +155,14 @@ class AdaptedFast(Adapted):
 
     def __init__(self, pretrained: nn.Module, channels: Sequence[Learned]) -> None:
         super().__init__(pretrained, channels)
-        self.pretrained = frozen_copy(pretrained)
         self.fast: dict[int, nn.Module] = {}
 
     def network_for(self, channel: int, unit: Images) -> nn.Module:
         """Made for the first image."""
         if channel not in self.fast:
-            learned = self.channels[channel]
-            network = lay_out_network(learned.ready(self.pretrained))
-            means = binned(unit, learned.bins).to(next(network.parameters()))
-            fast = fuse_to_apply(network, means, learned.noise)
+            learned, ready = self.channels[channel], self.ready[channel]
+            means = binned(unit, learned.bins).to(next(ready.parameters()))
+            fast = fuse_to_apply(ready, means, learned.noise)
             self.fast[channel] = over_bins(fast, learned.bins)
         return self.fast[channel]
 

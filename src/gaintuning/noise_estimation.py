@@ -50,9 +50,6 @@ is no further from 1."""
 BLANK = 9
 """Side in pixels of a square in which no noise is ever level."""
 
-FEWEST_BLOCKS = 2
-"""A line needs two."""
-
 STRIDES = (2, 4)
 
 DOUBTED = 0.4
@@ -147,7 +144,7 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
         return fit_lines(found.in_units(shrink, center))
 
     seen = blocks(stride=1)
-    if seen.usable.sum() < FEWEST_BLOCKS:
+    if not seen.make_a_line:
         raise ValueError(
             "hardly anything in the image varies, so its noise cannot be told; state its level, as "
             "in gaussian:SIGMA"
@@ -158,7 +155,7 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
         if agreed >= DOUBTED or min(pieces.shape[-2:]) < 32 * stride:
             break
         apart = blocks(stride)
-        if apart.usable.sum() < FEWEST_BLOCKS:
+        if not apart.make_a_line:
             break
         other = fit(apart.smoother_half())
         if other.any.agreement > max(0.5, agreed + CONVINCING):

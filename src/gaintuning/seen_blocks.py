@@ -59,6 +59,11 @@ class SeenBlocks:
     usable: Which
     pixels: int
 
+    @property
+    def make_a_line(self) -> bool:
+        """Whether there are two of them to lay it through."""
+        return bool(self.usable.sum() >= 2)
+
     def smoother_half(self) -> Blocks:
         return self._smoothest(self.usable, MOST, MOST)
 
