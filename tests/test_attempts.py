@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor, nn
@@ -74,6 +75,14 @@ def test_what_orientations_and_like_places_bring_counts_if_it_is_sure(
     assert best_attempt([better, replace(worse, falls=(fall,))], SOME).falls == (fall,)
     unsure = replace(fall, standard_error=apart)
     assert best_attempt([better, replace(worse, falls=(unsure,))], SOME) is better
+
+
+def test_the_output_is_that_of_what_was_refined(adaptation: Adaptation) -> None:
+    attempt = attempt_by(5, adaptation)
+    assert attempt.output() is attempt.once
+    refined = nn.Sequential(attempt.network, Mean(3))
+    output = replace(attempt, refined=refined).output()
+    assert np.array_equal(output, refined(attempt.unit).numpy())
 
 
 def test_attempts_at_another_contrast_have_the_same_error(adaptation: Adaptation) -> None:

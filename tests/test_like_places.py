@@ -122,6 +122,21 @@ def test_what_lowers_the_error_most_is_done(
     assert found is off
 
 
+@pytest.mark.parametrize("correlated", [False, True])
+def test_noise_that_is_not_as_modelled_is_left_where_it_looks_like_details(
+    correlated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(like_places, "NonLocalBayes", Off)
+    monkeypatch.setattr(Off, "left", (0.0, 0.0))
+    noise = torch.randn(1, 1, 128, 128, generator=seeded())
+    if correlated:
+        noise = nn.functional.avg_pool2d(noise, 3, 1, 1)
+    noisy = 0.5 + SIGMA * noise / noise.std()
+    network = nn.Identity()
+    found, falls = filter_if_better(network, Gaussian(SIGMA), noisy, variance_error=0.0)
+    assert (found is network and not falls) == correlated
+
+
 def test_a_level_that_nobody_knows_decides_nothing() -> None:
     clean = crop_of(data.brick, 192)
     noisy = Gaussian(SIGMA).sample(clean, seeded())

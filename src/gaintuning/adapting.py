@@ -175,28 +175,18 @@ def _residual(
     return residual_of(before, after, adaptation.noise_in_bins)
 
 
-def takes_too_much(
-    adaptation: Adaptation,
-    unit: Images,
-    before: NDArray[np.float64],
-    after: NDArray[np.float64],
-) -> bool:
-    """Whether a result has lost details that another one leaves.
-
-    The risk would tell, but the noise that it is estimated for may not be the noise of the image.
-    """
-    left, taken = (_residual(adaptation, unit, denoised) for denoised in (before, after))
-    return taken.holds_details and not left.holds_details
-
-
 def withdrawn_if_too_much(
     adaptation: Adaptation,
     unit: Images,
     pretrained: NDArray[np.float64],
     tuned: NDArray[np.float64],
 ) -> Adaptation:
-    """Not accepted after all, if tuning took details away that the pre-trained network leaves."""
-    if takes_too_much(adaptation, unit, pretrained, tuned):
+    """Not accepted after all, if tuning took details away that the pre-trained network leaves.
+
+    The risk would tell, but the noise that it is estimated for may not be the noise of the image.
+    """
+    left, taken = (_residual(adaptation, unit, denoised) for denoised in (pretrained, tuned))
+    if taken.holds_details and not left.holds_details:
         return replace(adaptation, accepted=False, withdrawn=True)
     return adaptation
 

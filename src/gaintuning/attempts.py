@@ -18,7 +18,6 @@ from gaintuning.adapting import (
     fall_by_orientations,
     learned,
     lowered,
-    takes_too_much,
     with_errors,
     withdrawn_if_too_much,
 )
@@ -44,8 +43,10 @@ class Attempt:
     adaptation : what was learned.
     unit : the planes, as the network sees them.
     network : for their pixels; tuned if that helped.
-    pretrained, once, output : (n, c, h, w), what the pre-trained network makes of them, what
-        `network` does, and what all orientations and like places make of it if that is better.
+    refined : `network`, or what asks it in all orientations and filters like places, if that is
+        better.
+    pretrained, once : (n, c, h, w), what the pre-trained network makes of them, and what `network`
+        does.
     optimism : by how much an estimated error of `network` is too low on the planes that it was
         tuned on, in squared units of the image.
     falls : of that error, by all orientations and by like places, as far as they were taken.
@@ -54,9 +55,9 @@ class Attempt:
     adaptation: Adaptation
     unit: Images
     network: nn.Module
+    refined: nn.Module
     pretrained: Output
     once: Output
-    output: Output
     optimism: float = 0.0
     falls: tuple[Risk, ...] = ()
 
@@ -69,6 +70,12 @@ class Attempt:
         square = adaptation.network_sees.width**2
         too_low = self.optimism - sum(fall.before - fall.after for fall in self.falls)
         return [square * losses + too_low for losses in found]
+
+    def output(self, progress: Progress | None = None) -> Output:
+        """What `refined` makes of the planes: the result."""
+        if self.refined is self.network:
+            return self.once
+        return run(self.refined, self.unit, progress, reach_of=self.network)
 
 
 def best_attempt(attempts: Sequence[Attempt], some: Tensor) -> Attempt:
@@ -86,7 +93,7 @@ def untuned_attempt(
 ) -> Attempt:
     """What the pre-trained network makes of the planes as it is."""
     output = run(network, unit, progress)
-    return Attempt(adaptation, unit, network, output, output, output)
+    return Attempt(adaptation, unit, network, network, output, output)
 
 
 def tuned_attempt(
@@ -143,25 +150,24 @@ def tuned_attempt(
     if adaptation.has_an_error_estimate:
         adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
     kept, optimism = (tuned.network, tuned.optimism) if adaptation.accepted else (ready, 0.0)
-    adaptation, output, falls = _refined(
+    adaptation, refined, falls = _refined(
         adaptation,
         kept,
-        unit,
         means,
-        once,
         judge,
         optimism,
         orientations=orientations,
         nonlocal_bayes=nonlocal_bayes,
     )
     square = adaptation.network_sees.width**2
+    network = of_pixels(kept)
     return Attempt(
         adaptation,
         unit,
-        of_pixels(kept),
+        network,
+        of_pixels(refined) if falls else network,
         before,
         once,
-        output,
         optimism * square,
         tuple(fall.scaled(square) for fall in falls),
     )
@@ -170,38 +176,28 @@ def tuned_attempt(
 def _refined(
     adaptation: Adaptation,
     kept: nn.Module,
-    unit: Images,
     means: Tensor,
-    once: Output,
     judge: Objective,
     optimism: float,
     *,
     orientations: bool,
     nonlocal_bayes: bool,
-) -> tuple[Adaptation, Output, list[Risk]]:
-    """What a network makes of the planes in all orientations, and then of like places together.
+) -> tuple[Adaptation, nn.Module, list[Risk]]:
+    """A network in all orientations, and then with like places filtered together, if that helps.
 
-    With how far the estimated error falls by each step that was taken.
+    With how far the estimated error falls by each step that is taken.
     """
-    output, falls = once, list[Risk]()
     if not orientations and not nonlocal_bayes:
-        return adaptation, output, falls
-    of_pixels = partial(over_bins, factor=adaptation.bins)
-    reach_of = of_pixels(kept)
-    best = fuse_to_apply(kept, means, adaptation.noise_in_bins)
+        return adaptation, kept, []
+    best, falls = fuse_to_apply(kept, means, adaptation.noise_in_bins), list[Risk]()
     if orientations:
         mean = MeanOfOrientations(best)
         if fall := fall_by_orientations(mean, means, judge, optimism):
-            best, output = mean, run(of_pixels(mean), unit, reach_of=reach_of)
+            best, falls = mean, [fall]
             adaptation = replace(adaptation, orientations=8)
-            falls.append(fall)
     if nonlocal_bayes and adaptation.noise_is_as_modelled:
         noise, unsure = adaptation.noise_in_bins, adaptation.variance_error
-        filtering, steps = filter_if_better(best, noise, means, unsure)
-        if steps:
-            filtered = run(of_pixels(filtering), unit, reach_of=reach_of)
-            if not takes_too_much(adaptation, unit, output, filtered):
-                output = filtered
-                adaptation = replace(adaptation, nonlocal_bayes=True)
-                falls += steps
-    return lowered(adaptation, falls), output, falls
+        best, steps = filter_if_better(best, noise, means, unsure)
+        falls += steps
+        adaptation = replace(adaptation, nonlocal_bayes=bool(steps))
+    return lowered(adaptation, falls), best, falls

@@ -175,18 +175,20 @@ def denoise(
                     nonlocal_bayes=nonlocal_bayes,
                     schedule=schedule,
                     rng=rng,
-                    progress=stage_of(of_channel, turn, len(ways)),
+                    progress=stage_of(of_channel, turn, len(ways) + 1),
                 )
                 for turn, (ready, way) in enumerate(ways)
             ]
             attempt = best_attempt(attempts, some)
+            output = attempt.output(stage_of(of_channel, len(ways), len(ways) + 1))
         else:
             attempt = untuned_attempt(pretrained, adaptation, unit, of_channel)
-        adaptation = with_residual(attempt.adaptation, attempt.unit, attempt.output)
+            output = attempt.output()
+        adaptation = with_residual(attempt.adaptation, attempt.unit, output)
         adaptations.append(adaptation)
         expected = error_map(adaptation, attempt.network, attempt.unit, attempt.once)
         error_maps.append(expected.reshape(planes.shape))
-        for made, each in ((outputs, attempt.output), (pretrained_outputs, attempt.pretrained)):
+        for made, each in ((outputs, output), (pretrained_outputs, attempt.pretrained)):
             made.append(adaptation.network_sees.from_unit(each).reshape(planes.shape))
     finer = any(adaptation.is_finer_than_whole_numbers for adaptation in adaptations)
     like = pixels.astype(np.float32) if finer and pixels.dtype.kind in "iu" else pixels

@@ -10,6 +10,7 @@ from gaintuning.judging import Losses, Risk, compare, mean_loss
 from gaintuning.noise import Noise
 from gaintuning.nonlocal_bayes import NonLocalBayes
 from gaintuning.objectives import LevelErrorOfPair
+from gaintuning.trust import residual_of
 
 PASSES = 2
 """So often they are filtered at most; a third time would bring little."""
@@ -27,7 +28,8 @@ def filter_if_better(
     Pixels may be filtered, or the means of bins, and then again with the result as a better pilot.
     Where little repeats itself, the mean of the network's result and the filtered one may still be
     better than both. All that is asked of some crops: a large image has more places that are alike
-    than they have.
+    than they have. What takes details away that the network leaves is no better: the risk would
+    tell, but the noise that it is estimated for may not be the noise of the image.
 
     Parameters
     ----------
@@ -50,7 +52,12 @@ def filter_if_better(
         off_by = mean_loss(losses_of_crops(denoiser, crops, level))
         return losses_of_crops(denoiser, crops, risk), off_by
 
+    def takes_details(denoiser: Denoiser) -> bool:
+        denoised = torch.cat([denoiser(crop).to(crop) for crop in crops.split(1)])
+        return residual_of(crops, denoised, noise).holds_details
+
     before = judged(of_crops)
+    may_take_details = takes_details(of_crops)
     for _ in range(PASSES):
         fine, coarse = (
             Remembering(NonLocalBayes(of_crops, noise, bins=bins)) for bins in (1, COARSE)
@@ -65,6 +72,7 @@ def filter_if_better(
             (fall, after, on_crops, denoiser)
             for after, on_crops, denoiser in ways
             if (fall := _fall(before, after)).certainty > SURE
+            and (may_take_details or not takes_details(on_crops))
         ]
         if not surely:
             break
