@@ -595,6 +595,17 @@ def test_info_tells_of_images_and_networks(noisy: Path, tmp_path: Path) -> None:
     assert "does not exist" in fail("info", tmp_path / "none.png")
 
 
+def test_other_images_in_the_file_are_told_of(noisy: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both.tif"
+    with tifffile.TiffWriter(both) as file:
+        for pixels in (np.zeros((4, 4), np.uint8), read_image(noisy).pixels):
+            file.write(pixels, photometric="minisblack")
+    assert "of 2 in the file the largest" in succeed("info", both)
+    told = succeed("denoise", both, "-o", tmp_path / "out.tif", "--no-tune")
+    assert "of the 2 images in the file this is the largest" in told
+    assert "in the file" not in succeed("denoise", noisy, "-o", tmp_path / "o.tif", "--no-tune")
+
+
 def test_info_tells_of_each_remark(noisy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = NoiseEstimate(Gaussian(20.0), 0.01, stride=2, clipped=0.1)
     monkeypatch.setattr("gaintuning.info_command.find_noise", lambda *_: found)

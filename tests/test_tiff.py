@@ -98,7 +98,9 @@ def test_the_largest_series_is_read(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(np.zeros((4, 4), np.uint8))
         file.write(STACK, photometric="minisblack")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, STACK)
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, STACK)
+    assert image.others == 1
 
 
 def test_a_color_map_is_left_out(tmp_path):

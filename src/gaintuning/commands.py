@@ -184,7 +184,8 @@ def _denoise_file(job: Job, request: Request, noise: Noise | None, force: bool, 
     result = _denoised(job, request, noise, image, force, bar(name), title=name)
     pixels, notes = _to_be_written(job.target, image.pixels.dtype, result.image)
     write_image(job.target, replace(image, pixels=pixels), overwrite=force)
-    lines = [_head(job, result.network, result.seconds), *_findings(request, result), *notes]
+    findings = [*_of_others(image), *_findings(request, result), *notes]
+    lines = [_head(job, result.network, result.seconds), *findings]
     return "\n".join(lines), _record(job, result) | {"dtype": str(pixels.dtype)}
 
 
@@ -240,7 +241,7 @@ def _denoise_movie(
         findings.append(f"  note: gone on with from frame {first} on, where it had been stopped")
     if job.report is not None and not record["report"]:
         findings.append("  note: no report was made, since that is done when a movie is begun")
-    lines = [_head(job, record["network"], seconds), *findings]
+    lines = [_head(job, record["network"], seconds), *_of_others(movie), *findings]
     return "\n".join(lines), record | {"seconds": round(seconds, 3)}
 
 
@@ -287,6 +288,15 @@ def _denoised(
 
 def _head(job: Job, network: str, seconds: float) -> str:
     return f"{job.source} -> {job.target} in {seconds:.1f} s by {network}"
+
+
+def _of_others(image: OpenImage) -> list[str]:
+    if not image.others:
+        return []
+    return [
+        f"  note: of the {image.others + 1} images in the file this is the largest, the first of "
+        "those as large"
+    ]
 
 
 def _findings(request: Request, result: Denoised[Array]) -> list[str]:

@@ -1,7 +1,7 @@
 """Images in files: what is read can be denoised and written with its axes, dtype and pixel size."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,12 +11,9 @@ import numpy as np
 from imageio.v3 import imread
 from numpy.typing import NDArray
 
-from gaintuning._types import Pixels
-from gaintuning.acquisition import Acquisition
 from gaintuning.complaints import complaints_of
-from gaintuning.image import Image, OpenImage
+from gaintuning.image import Decoded, Image, OpenImage
 from gaintuning.outputs import check_place, whole_file
-from gaintuning.pixels import PixelSize
 from gaintuning.tiff import (
     UnusableError,
     check_ome,
@@ -66,7 +63,7 @@ def read_image(path: Path) -> Image:
     found = open_image(path)
     with _one_sentence(path, *_UNREADABLE), _decoding(path):
         pixels = np.array(found.pixels, found.pixels.dtype.newbyteorder("="), order="C")
-    return Image(pixels, found.axes, found.pixel_size, found.acquisition, found.own_header)
+    return Image(**vars(found) | {"pixels": pixels})
 
 
 def open_image(path: Path) -> OpenImage:
@@ -78,9 +75,9 @@ def open_image(path: Path) -> OpenImage:
     """
     with _one_sentence(path, *_UNREADABLE):
         _check_input(path)
-        fields = _decode(path)
+        found = _decode(path)
     try:
-        return OpenImage(*fields)
+        return OpenImage(*found)
     except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}") from None
 
@@ -209,11 +206,11 @@ def _check_input(path: Path) -> None:
         raise ValueError(f"{path} is empty (0 bytes); copy or export it again")
 
 
-def _decode(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition, Mapping[str, Any]]:
+def _decode(path: Path) -> Decoded:
     suffix = path.suffix.lower()
     with _decoding(path):
         if suffix in (".tif", ".tiff"):
-            return *open_tiff(path), {}
+            return open_tiff(path)
         if suffix in _MRC:
             from gaintuning.mrc import open_mrc
 
@@ -221,7 +218,7 @@ def _decode(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition, Mapping[st
         if suffix in _MICROSCOPES:
             from gaintuning.micrographs import open_micrograph
 
-            return *open_micrograph(path), {}
+            return open_micrograph(path)
         pixels: NDArray[Any]
         if suffix == ".npy":
             pixels = np.lib.format.open_memmap(path, mode="r")
@@ -230,8 +227,8 @@ def _decode(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition, Mapping[st
         else:
             pixels = imagecodecs.png_decode(path.read_bytes())
     if suffix == ".npy":
-        return pixels, _axes_of_array(path, pixels), {}, {}, {}
-    return pixels, "YXS" if pixels.ndim == 3 else "YX", {}, {}, {}
+        return Decoded(pixels, _axes_of_array(path, pixels))
+    return Decoded(pixels, "YXS" if pixels.ndim == 3 else "YX")
 
 
 @contextmanager

@@ -4,7 +4,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -14,6 +15,17 @@ from gaintuning.pixels import PixelSize
 
 _FLOATS = ("float16", "float32", "float64")
 _AXES = re.compile(r"(?!.*(.).*\1)[TZC]*YXS?")
+
+
+class Decoded(NamedTuple):
+    """What is in a file, before `OpenImage`, which has these fields, finds that it is an image."""
+
+    pixels: Pixels
+    axes: str
+    pixel_size: PixelSize = MappingProxyType({})
+    acquisition: Acquisition = MappingProxyType({})
+    own_header: Mapping[str, Any] = MappingProxyType({})
+    others: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +41,7 @@ class OpenImage:
     acquisition : how a micrograph was taken, as far as the file says.
     own_header : what only the format of the file has a place for, such as the origin of an MRC; it
         is written again in that format, and in no other.
+    others : so many other images are in the file, none of them larger.
 
     Raises
     ------
@@ -41,6 +54,7 @@ class OpenImage:
     pixel_size: PixelSize = field(default_factory=dict)
     acquisition: Acquisition = field(default_factory=dict)
     own_header: Mapping[str, Any] = field(default_factory=dict)
+    others: int = 0
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype

@@ -1,7 +1,7 @@
 """`gaintuning info`: what an image file or a network file holds."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,16 @@ def _facts_of_image_file(file: Path) -> dict[str, Any]:
         return _image_facts(read_image(file))
     parts = parts_of(opened)
     whole = {"shape": " x ".join(map(str, opened.pixels.shape)), "looked at": "parts of all of it"}
-    return _image_facts(parts) | whole
+    return _image_facts(replace(parts, others=opened.others)) | whole
 
 
 def _image_facts(image: Image) -> dict[str, Any]:
     pixels = image.pixels
     lengths = [f"{axis} {length:g} {unit}" for axis, (length, unit) in image.pixel_size.items()]
+    number = image.others + 1
+    of_several = {"image": f"of {number} in the file the largest, the first of those as large"}
     facts: dict[str, Any] = {
+        **(of_several if image.others else {}),
         "axes": image.axes,
         "shape": " x ".join(map(str, pixels.shape)),
         "dtype": str(pixels.dtype),

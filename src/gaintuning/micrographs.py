@@ -6,10 +6,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition, known
 from gaintuning.complaints import complaints_of
-from gaintuning.pixels import CENTIMETRES, PixelSize, known_sizes
+from gaintuning.image import Decoded
+from gaintuning.pixels import CENTIMETRES, known_sizes
 from gaintuning.validate import default_axes
 
 try:
@@ -37,7 +37,7 @@ _MEANINGS = {
 }
 
 
-def open_micrograph(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
+def open_micrograph(path: Path) -> Decoded:
     """The largest image, or stack of images, in a file; of several as large the first.
 
     The pixels are read when they are looked at, where rosettasciio can do that.
@@ -69,7 +69,7 @@ def open_micrograph(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
     pixel_size = {
         axis: size for axis, size in zip(axes, lengths, strict=True) if size and axis in "ZYX"
     }
-    return pixels, axes, pixel_size, _acquisition(image)
+    return Decoded(pixels, axes, pixel_size, _acquisition(image), others=len(images) - 1)
 
 
 def _is_reversed(names: Sequence[str | None]) -> bool:
@@ -129,7 +129,7 @@ def _slug(name: str) -> str:
     return re.sub(r"\W+", "_", name).strip("_")
 
 
-def _open_hdf5(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
+def _open_hdf5(path: Path) -> Decoded:
     """The largest data set of 2 to 4 axes; the pixel size if it has one by ilastik's attribute."""
     found: list[Any] = []
 
@@ -145,4 +145,4 @@ def _open_hdf5(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
     sizes = largest.attrs.get("element_size_um", ())
     planes = axes.removesuffix("S")
     pixel_size = {axis: (size, "µm") for axis, size in zip(planes[::-1], sizes[::-1], strict=False)}
-    return largest, axes, known_sizes(pixel_size), {}
+    return Decoded(largest, axes, known_sizes(pixel_size), others=len(found) - 1)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition, from_text, known, to_text
+from gaintuning.image import Decoded
 from gaintuning.pixels import CENTIMETRES, Converted, PixelSize
 
 try:
@@ -28,14 +29,12 @@ _OF_PROGRAMS = ("exttyp", "extra2")
 """What says how the extended header, and the origin of IMOD, are meant."""
 
 
-def open_mrc(
-    path: Path,
-) -> tuple[Pixels, str, PixelSize, Acquisition, dict[str, NDArray[Any]]]:
+def open_mrc(path: Path) -> Decoded:
     """The pixels mapped from the file, their axes, the pixel size in Å, and how it was taken.
 
     A stack of planes has axis T if its header says that these are images (space group 0), and Z if
-    they are a volume. Last come the fields of the header that only MRC has a place for, by the
-    names that mrcfile has for them, for `write_mrc`.
+    they are a volume. The fields of the header that only MRC has a place for are kept by the names
+    that mrcfile has for them, for `write_mrc`.
 
     Raises
     ------
@@ -52,7 +51,7 @@ def open_mrc(
         if pixels.dtype == np.int8 and _holds_unsigned_bytes(mrc.header):
             # not as bytes, since of unsigned numbers MRC 2014 has only those of 16 bits to write
             pixels = Converted(mrc.data.view(np.uint8), lambda part: part.astype(np.uint16))
-        return pixels, axes, pixel_size, acquisition, _own_header(mrc)
+        return Decoded(pixels, axes, pixel_size, acquisition, _own_header(mrc))
 
 
 def _mapped(path: Path) -> Any:

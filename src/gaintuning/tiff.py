@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gaintuning._types import Pixels
 from gaintuning.acquisition import Acquisition, from_text, known, to_text
 from gaintuning.complaints import complaints_of
+from gaintuning.image import Decoded
 from gaintuning.pixels import CENTIMETRES, Converted, PixelSize, known_sizes
 
 _IMAGEJ_NAMES = {"µm": "um", "in": "inch", "Å": "Angstrom"}
@@ -36,7 +37,7 @@ class UnusableError(ValueError):
     """A file is whole, but what is in it is not taken for an image; the text says what to do."""
 
 
-def open_tiff(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
+def open_tiff(path: Path) -> Decoded:
     """The largest series of a TIFF: its pixels, their axes, the pixel size and how it was taken.
 
     The pixels are mapped from the file, or, where that cannot be, from a temporary one.
@@ -64,10 +65,11 @@ def open_tiff(path: Path) -> tuple[Pixels, str, PixelSize, Acquisition]:
         found = _as_meant(pixels, tiff.imagej_metadata or {})
         pixel_size = _pixel_size(tiff, series)
         acquisition = _acquisition(tiff, series)
+        others = len(tiff.series) - 1
     for complaint in complaints:
         if _means_loss(complaint):
             raise ValueError(complaint.getMessage())
-    return found, axes, pixel_size, acquisition
+    return Decoded(found, axes, pixel_size, acquisition, others=others)
 
 
 def _check_room(series: tifffile.TiffPageSeries) -> None:
@@ -100,7 +102,7 @@ def write_tiff(
     >>> path = Path(mkdtemp()) / "cells.tif"
     >>> with path.open("wb") as file:
     ...     write_tiff(file, np.zeros((5, 8, 8), np.uint16), "TYX", {}, {})
-    >>> open_tiff(path)[1]
+    >>> open_tiff(path).axes
     'TYX'
     """
     tifffile.imwrite(file, pixels, **_arguments(pixels, axes, pixel_size, acquisition, ome))
