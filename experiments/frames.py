@@ -22,7 +22,7 @@ from rows import place_of_rows, read_rows, write_rows
 
 from gaintuning import denoise, zoo
 from gaintuning.adapted import Adapted, Learned
-from gaintuning.experiments.micrographs import columns_kept, pixel_size
+from gaintuning.experiments.kept_columns import columns_kept, pixel_size
 from gaintuning.files import image_files, read_image
 from gaintuning.following import Following
 from gaintuning.metrics import psnr

@@ -7,9 +7,10 @@ CHECKPOINTS holds the networks of github.com/LabForComputationalVision/bias_free
 Each image gets one draw of noise, which is not clipped and depends on sigma and the image alone;
 outputs are clipped to [0, 1] for PSNR. For each network, level and image: PSNR of the network as it
 is, with the contrast that the estimated risk prefers, and, for the networks with additive constants
-at sigma 70 to 100, what the package makes of the image as it comes: with gains tuned at that
-contrast, or in bins, and the mean over eight orientations. Beside them stands the network that was
-trained on all levels. Rows that are in the output already are not computed again.
+at sigma 70 to 100, with gains: tuned at that contrast, or in bins, and applied once; and as the
+package comes, which also takes the mean over eight orientations and filters like places. Beside
+them stands the network that was trained on all levels. Rows that are in the output already are not
+computed again.
 """
 
 import argparse
@@ -41,7 +42,16 @@ NETWORKS = {
 SIGMAS = (80, 100, 70, 5, 10, 30, 50, 60, 120)
 TUNED = [(name, sigma) for name in ("DnCNN", "UNet") for sigma in (70, 80, 100)]
 GOLD = "DnCNN, all levels"
-FIELDS = ["network", "sigma", "image", "before", "contrast", "with_contrast", "tuned"]
+FIELDS = [
+    "network",
+    "sigma",
+    "image",
+    "before",
+    "contrast",
+    "with_contrast",
+    "gains",
+    "as_it_comes",
+]
 
 
 def main() -> None:
@@ -77,21 +87,29 @@ def measure(
     with torch.inference_mode():
         images = {"with_contrast": with_contrast(network, contrast, center)(noisy)}
     if tuned:
-        result = denoise(
-            noisy[0, 0], network=network, noise=noise, intensity_range=(0.0, 1.0), seed=index
-        )
-        images["tuned"] = result.image[None, None]
+        for way, alone in (("gains", True), ("as_it_comes", False)):
+            result = denoise(
+                noisy[0, 0],
+                network=network,
+                noise=noise,
+                intensity_range=(0.0, 1.0),
+                orientations=not alone,
+                nonlocal_bayes=not alone,
+                seed=index,
+            )
+            images[way] = result.image[None, None]
     scores = {"before": score(network, noisy, clean)} | {
         name: psnr_in_range(image, clean) for name, image in images.items()
     }
-    return {"contrast": f"{contrast:.4f}", "tuned": ""} | {
+    return {"contrast": f"{contrast:.4f}", "gains": "", "as_it_comes": ""} | {
         name: f"{found:.3f}" for name, found in scores.items()
     }
 
 
 def table(rows: list[dict[str, str]]) -> str:
     """Means over the images, as Markdown."""
-    header = ["sigma", "network", "images", "as it is", "less contrast", "with gains", "all levels"]
+    ways = ["as it is", "less contrast", "and gains", "as the package comes", "all levels"]
+    header = ["sigma", "network", "images", *ways]
     lines = []
     for sigma in sorted({int(row["sigma"]) for row in rows}):
         level = [row for row in rows if row["sigma"] == str(sigma)]
@@ -104,10 +122,13 @@ def table(rows: list[dict[str, str]]) -> str:
                 statistics.fmean(float(row[column]) for row in some)
                 for column in ("before", "with_contrast")
             )
-            gained = [float(row["tuned"]) for row in some if row["tuned"]]
+            tuned = [
+                [float(row[column]) for row in some if row[column]]
+                for column in ("gains", "as_it_comes")
+            ]
             cells = [
                 *(str(sigma), name, str(len(some)), f"{before:.2f}", f"{bare:.2f}"),
-                f"{statistics.fmean(gained):.2f}" if gained else "",
+                *(f"{statistics.fmean(scores):.2f}" if scores else "" for scores in tuned),
                 f"{statistics.fmean(gold):.2f}" if len(gold) == len(some) else "",
             ]
             lines.append(cells)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from gaintuning.experiments.micrographs import columns_kept, pixel_size, place_of_each
+from gaintuning.experiments.kept_columns import columns_kept, pixel_size, place_of_each
 from gaintuning.experiments.quick import write_lattice
 from gaintuning.files import read_image, write_image
 from gaintuning.image import Image

@@ -34,6 +34,7 @@ from gaintuning.stabilizing import Stabilized
 from gaintuning.tiles import run
 from gaintuning.trust import risk_of
 from gaintuning.tuning import Parameters, Schedule, fuse_for, tune
+from gaintuning.validate import check_blind
 
 FINE_TUNING = 100
 """Steps of methods that move a pre-trained network without a decision."""
@@ -104,6 +105,11 @@ def in_range(task: Task) -> Images:
     return shown.pretrained[None, None]
 
 
+def gaintuning_auto(task: Task) -> Images:
+    """Likewise, of an image of which nothing is known: its noise and its range are found."""
+    return denoise(task.noisy[0, 0], network=task.network, seed=task.seed).image[None, None]
+
+
 def as_it_comes(
     task: Task,
     *,
@@ -160,7 +166,8 @@ def tune_by(
     rng: Generator,
 ) -> nn.Module:
     """The network tuned to noisy images by a loss, or as it was where that did not help."""
-    _, loss, judge = choose_objective(objective, network, noise, blind=False)
+    blind = check_blind(network, noisy.shape[1])
+    _, loss, judge = choose_objective(objective, network, noise, blind=blind)
     return tune(network, noisy, loss, judge=judge, parameters=parameters, rng=rng).network
 
 
@@ -224,6 +231,7 @@ OF_A_NETWORK: dict[str, Method] = {
     "gaintuning-once": gaintuning_once,
     "gaintuning-local": gaintuning_local,
     "gaintuning": gaintuning,
+    "gaintuning-auto": gaintuning_auto,
     **{loss: partial(tuned_by, objective=loss) for loss in LOSSES},
     "contrast": contrast_alone,
     "plain-gains": partial(plainly_tuned, parameters=channel_gains),
