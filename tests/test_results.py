@@ -173,7 +173,7 @@ HOLD = {
     "transfer": ["generalise to images that are similar"],
     "losses": ["SURE is no worse than noise resampling", "outperforms the blind-spot loss"],
     "poisson": ["(pure) restores", "(gaintuning) restores", "(blind-spot) restores"],
-    "net-bias": ["negligible at levels", "reduces the amplitude"],
+    "net-bias": ["grows at new levels", "reduces the constant term"],
     "filters": ["more precisely targeted"],
     "micrographs": [
         "-tem: GainTuning beats the pre-trained",

@@ -20,6 +20,9 @@ from gaintuning.tables import Kind, Row, markdown
 
 SIGMAS = (10, 30, 50, 70, 80, 100)
 TRAINED_UP_TO = 55
+NEGLIGIBLE = 0.1
+"""Part of the error that is left."""
+
 SIDE = 128
 """Of the part of the image on which the constant term is looked at."""
 
@@ -103,43 +106,55 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def checks(rows: Sequence[Row]) -> list[Check]:
-    every = means(rows)
-    beyond = {key: found for key, found in every.items() if key[1] > TRAINED_UP_TO}
-    return [*_grows_beyond(every), *_is_reduced(beyond)]
-
-
-def _grows_beyond(every: dict[tuple[str, int], list[float]]) -> list[Check]:
-    """Before tuning."""
-    found = []
+    every, found = means(rows), []
     for network in dict.fromkeys(network for network, _ in every):
+        of_network = {sigma: each for (name, sigma), each in every.items() if name == network}
         within, beyond = (
-            [
-                before
-                for (name, sigma), (before, *_) in every.items()
-                if name == network and (sigma > TRAINED_UP_TO) is further
-            ]
-            for further in (False, True)
+            {sigma: each for sigma, each in of_network.items() if (sigma > TRAINED_UP_TO) is new}
+            for new in (False, True)
         )
+        if within:
+            found += _within(network, within)
         if within and beyond:
+            most, least = (
+                max(each[0] for each in within.values()),
+                min(each[0] for each in beyond.values()),
+            )
             found.append(
                 Check(
-                    f"{network}: the constant term is negligible at levels it was trained for, and "
-                    "grows at new ones",
-                    f"at most {max(within):.1f}, and at least {min(beyond):.1f}",
-                    5 * max(within) < min(beyond),
+                    f"{network}: the constant term grows at new levels of noise",
+                    f"at most {most:.1f} at those it was trained for, and at least {least:.1f}",
+                    5 * most < least,
                 )
             )
+        found += [
+            Check(
+                f"{network} at sigma {sigma}: GainTuning reduces the constant term",
+                f"{before:.1f} before, {after:.1f} after",
+                after < before,
+            )
+            for sigma, (before, after, *_) in beyond.items()
+        ]
     return found
 
 
-def _is_reduced(beyond: dict[tuple[str, int], list[float]]) -> list[Check]:
+def _within(network: str, found: dict[int, list[float]]) -> list[Check]:
+    """At levels that it was trained for."""
+    of_noise = [before / sigma for sigma, (before, *_) in found.items()]
+    of_error = [before / error for before, _, error, _ in found.values()]
+    raised = [sigma for sigma, (before, after, *_) in found.items() if after > before]
     return [
         Check(
-            f"{network} at sigma {sigma}: GainTuning reduces the amplitude of the constant term",
-            f"{before:.1f} before, {after:.1f} after",
-            after < before,
-        )
-        for (network, sigma), (before, after, *_) in beyond.items()
+            f"{network}: the constant term is negligible at levels it was trained for",
+            f"{min(of_noise):.0%} to {max(of_noise):.0%} of the noise, {min(of_error):.0%} to "
+            f"{max(of_error):.0%} of the error that is left",
+            max(of_error) < NEGLIGIBLE,
+        ),
+        Check(
+            f"{network}: nor does GainTuning raise it there",
+            f"raised at sigma {', '.join(map(str, raised))}" if raised else "lower at each",
+            not raised,
+        ),
     ]
 
 

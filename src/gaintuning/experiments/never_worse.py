@@ -1,4 +1,4 @@
-"""Section 6: whether what is kept is ever worse than the pre-trained network."""
+"""Section 7: whether what is kept is ever worse than the pre-trained network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -143,11 +143,14 @@ def _numbers(rows: Sequence[Row], column: str) -> list[float]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    levels = {
-        str(sigma): [row for row in rows if row["sigma"] == str(sigma)] for sigma in SIGMAS
-    } | {"all": list(rows)}
+    parts = {
+        **{f"sigma {each}": [row for row in rows if row["sigma"] == str(each)] for each in SIGMAS},
+        **{each: [row for row in rows if row["image"].startswith(f"{each}/")] for each in SETS},
+        **{each: [row for row in rows if row["network"] == each] for each in sorted(set(NETWORKS))},
+        "all": list(rows),
+    }
     lines = []
-    for sigma, some in levels.items():
+    for part, some in parts.items():
         if not some:
             continue
         contrast, kept, always = (
@@ -155,14 +158,14 @@ def table(rows: Sequence[Row]) -> str:
         )
         lines.append(
             [
-                *(sigma, str(len(some)), f"{fmean(contrast):+.3f}", f"{min(contrast):+.3f}"),
+                *(part, str(len(some)), f"{fmean(contrast):+.3f}", f"{min(contrast):+.3f}"),
                 *(f"{fmean(always):+.3f}", f"{min(always):+.3f}"),
                 *(f"{fmean(kept):+.3f}", f"{min(kept):+.3f}"),
                 f"{100 * part_kept(some):.0f} %",
                 str(sum(change < -TOLERANCE for change in kept)),
             ]
         )
-    header = ["sigma", "runs", "less contrast, bins", "worst", "tuned always", "worst"]
+    header = ["of", "runs", "less contrast, bins", "worst", "tuned always", "worst"]
     header += ["tuned and kept", "worst"]
     return markdown([*header, "part kept", f"worse by more than {TOLERANCE} dB"], lines)
 
