@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,8 +20,8 @@ from typer.testing import CliRunner
 
 from gaintuning.cli import app
 from gaintuning.commands import plan
-from gaintuning.files import read_image, write_image
-from gaintuning.image import Image
+from gaintuning.files import open_image, read_image, write_image
+from gaintuning.image import Image, OpenImage
 from gaintuning.metrics import psnr
 from gaintuning.networks import UNet
 from gaintuning.networks.checkpoint import load_network
@@ -103,6 +104,7 @@ def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
         options = ("--noise", "gaussian:10", "--range", 0, 255, "--seed", seed)
         output = succeed("denoise", tmp_path / "noisy.tif", "-o", tmp_path / name, *options)
         assert "the tuned network was kept" in output
+        assert "loss: sure, since the noise is Gaussian and independent" in output
         contents.append((tmp_path / name).read_bytes())
     assert contents[0] == contents[1]
     assert contents[0] != contents[2]
@@ -234,19 +236,48 @@ def test_what_fails_for_one_of_several_files_does_not_keep_the_others(
 ) -> None:
     (tmp_path / "a.png").write_bytes(noisy.read_bytes())
 
-    def not_the_first(path: Path) -> Image:
+    def not_the_first(path: Path) -> OpenImage:
         if path.name == "a.png":
             raise trouble
-        return read_image(path)
+        return open_image(path)
 
-    monkeypatch.setattr("gaintuning.commands.read_image", not_the_first)
+    monkeypatch.setattr("gaintuning.commands.open_image", not_the_first)
     words_of_command = ["denoise", tmp_path / "a.png", noisy, "-o", tmp_path / "out", "--no-tune"]
     status, output, errors = gaintuning(*words_of_command, "--json")
     assert status == 2
     assert [record["input"] for record in json.loads(output)] == [str(noisy)]
-    assert f"1 of 2 images failed: {tmp_path / 'a.png'}: " in errors
+    assert f"gaintuning: {tmp_path / 'a.png'}: " in errors
+    assert "1 of 2 images failed" in errors
     assert words in errors
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["noisy.png"]
+
+
+def test_what_is_there_can_be_left_out(noisy: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.png"
+    other.write_bytes(noisy.read_bytes())
+    words = ["denoise", noisy, other, "-o", tmp_path / "out", "--no-tune"]
+    succeed(*words[:2], *words[3:])
+    made = (tmp_path / "out" / "noisy.png").stat().st_mtime_ns
+    told = succeed(*words, "--skip-existing")
+    assert "other.png" in told
+    assert "noisy.png ->" not in told
+    assert (tmp_path / "out" / "noisy.png").stat().st_mtime_ns == made
+    assert (tmp_path / "out" / "other.png").exists()
+    assert "give one" in fail(*words, "--skip-existing", "--force")
+
+
+def test_the_version_is_told() -> None:
+    assert succeed("--version") == f"gaintuning {version('gaintuning')}\n"
+
+
+def test_info_leaves_out_what_is_no_number(tmp_path: Path) -> None:
+    pixels = np.linspace(0, 9, 40 * 40, dtype=np.float32).reshape(40, 40)
+    pixels[3, 3] = np.nan
+    write_image(tmp_path / "a.tif", Image(pixels, "YX", {"Z": (2.0, "µm"), "X": (1.0, "µm")}))
+    told = succeed("info", tmp_path / "a.tif")
+    assert "0 to 9, mean" in told
+    assert "1 pixels are NaN or infinite" in told
+    assert "Z 2" not in told
 
 
 def test_a_fault_of_the_program_ends_it(
@@ -255,7 +286,7 @@ def test_a_fault_of_the_program_ends_it(
     def fault(_: Path) -> None:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr("gaintuning.commands.read_image", fault)
+    monkeypatch.setattr("gaintuning.commands.open_image", fault)
     (tmp_path / "a.png").write_bytes(noisy.read_bytes())
     words = ["denoise", str(noisy), str(tmp_path / "a.png"), "-o", str(tmp_path / "out")]
     assert isinstance(CliRunner().invoke(app, words).exception, RuntimeError)
@@ -359,7 +390,7 @@ def bad_image(kind: str, folder: Path) -> Path:
         ("truncated png", "bad.png"),
         ("truncated tiff", "bad.tif"),
         ("truncated npy", "bad.npy"),
-        ("nan", "NaN or infinite; replace them"),
+        ("nan", "NaN or infinite; replace single ones"),
         ("infinite", "NaN or infinite; replace them"),
         ("constant", "no image to denoise"),
         ("one pixel", "no image to denoise"),
@@ -534,6 +565,14 @@ def test_simulate_writes_the_scenes_to_the_bit(tmp_path: Path) -> None:
     assert succeed("simulate", "piecewise", *words) == ""
     names = sorted(path.name for path in (tmp_path / "more").iterdir())
     assert names == [f"{index:02}.png" for index in range(11)]
+
+
+def test_simulate_leaves_nothing_of_another_series(tmp_path: Path) -> None:
+    words = ["piecewise", "-o", tmp_path, "--size", 40, "--force", "--quiet"]
+    (tmp_path / "mine.png").touch()
+    succeed("simulate", *words, "--count", 12)
+    succeed("simulate", *words, "--count", 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png", "mine.png"]
 
 
 def test_simulate_takes_a_seed(tmp_path: Path) -> None:

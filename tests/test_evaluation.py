@@ -12,7 +12,15 @@ from torch import Generator, Tensor
 from typer.testing import CliRunner
 
 from gaintuning.cli import app
-from gaintuning.evaluation import KIND, Case, all_cases, measure, summary
+from gaintuning.evaluation import (
+    KIND,
+    Case,
+    all_cases,
+    clean_image,
+    measure,
+    psnr_in_range,
+    summary,
+)
 from gaintuning.files import write_image
 from gaintuning.image import Image
 from gaintuning.methods import METHODS, Task, Way, parse_method
@@ -59,6 +67,21 @@ def test_each_combination_is_a_row_with_its_scores(images: list[Path], tmp_path:
         assert len({row["noisy_psnr"] for row in of_image}) == 1
         noisy_row, denoised = sorted(of_image, key=lambda row: row["method"])
         assert float(denoised["psnr"]) > float(noisy_row["psnr"]) + 4
+
+
+def test_scores_do_not_depend_on_the_bits_of_the_file(tmp_path: Path) -> None:
+    scores = []
+    for name, factor in (("a.png", 1), ("b.png", 257)):
+        pixels = CLEAN if factor == 1 else CLEAN.astype(np.uint16) * factor
+        write_image(tmp_path / name, Image(pixels, "YX"))
+        noise = f"gaussian:{25 * factor}"
+        case = Case(str(tmp_path / name), "pretrained", "unet", noise, seed=0, noisy=False)
+        scores.append(measure(case))
+    narrow, wide = scores
+    assert narrow.psnr == pytest.approx(wide.psnr, abs=1e-3)
+    assert narrow.ssim == pytest.approx(wide.ssim, abs=1e-4)
+    truth = clean_image(tmp_path / "b.png")
+    assert psnr_in_range(truth, truth) == float("inf")
 
 
 def test_the_noise_of_an_image_does_not_depend_on_what_else_is_compared(
@@ -146,7 +169,10 @@ def test_noisy_images_have_scores_that_need_no_truth(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("pixels", "words"),
-    [(np.zeros((20, 20, 3), np.uint8), "only gray images"), (np.zeros((20, 20)), "every pixel is")],
+    [
+        (np.zeros((20, 20, 3), np.uint8), "only gray images"),
+        (np.full((20, 20), 7.0), "every pixel is"),
+    ],
 )
 def test_an_image_that_does_not_do_is_told_in_its_row(
     tmp_path: Path, pixels: np.ndarray, words: str
@@ -227,7 +253,7 @@ SHORT = {"blind-spot-alone": 1, "self2self": 2, "zero-shot-noise2noise": 2, "all
 
 
 @pytest.mark.parametrize(
-    "method", sorted(set(METHODS) - {"bm3d", "anscombe", "bm3d-anscombe", "topaz"})
+    "method", sorted(set(METHODS) - {"bm3d", "anscombe", "bm3d-anscombe", "pure", "topaz"})
 )
 def test_every_method_denoises_as_it_is_called(method: str) -> None:
     clean = torch.from_numpy(CLEAN / 255.0).float()[None, None]
@@ -245,6 +271,19 @@ def test_every_method_denoises_as_it_is_called(method: str) -> None:
     assert torch.equal(denoised, again)
 
 
+def test_a_loss_for_other_noise_is_refused() -> None:
+    noisy = torch.from_numpy(CLEAN / 255.0).float()[None, None]
+    for method, noise in (("pure", Gaussian(0.1)), ("anscombe", Gaussian(0.1))):
+        with pytest.raises(ValueError, match="shot noise, and the noise is Gaussian"):
+            METHODS[method](Task(noisy, noise, "unet"))
+    counts = Poisson(0.02).sample(noisy, Generator().manual_seed(0))
+    before, after = (
+        METHODS[method](Task(counts, Poisson(0.02), "unet")) for method in ("noisy", "pure")
+    )
+    scores = [psnr(image.to(noisy), noisy, data_range=1.0) for image in (before, after)]
+    assert scores[1] > scores[0] + 1
+
+
 def test_a_method_may_see_means_over_bins_and_gives_back_every_pixel() -> None:
     rows, columns = torch.meshgrid(torch.arange(150.0), torch.arange(181.0), indexing="ij")
     clean = (0.5 + 0.2 * torch.sin(rows / 9) * torch.cos(columns / 7))[None, None]
@@ -257,8 +296,8 @@ def test_a_method_may_see_means_over_bins_and_gives_back_every_pixel() -> None:
         return task.noisy
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(METHODS, "noisy", look)
-        denoised = parse_method("noisy@4:3")(Task(noisy, noise))
+        patch.setitem(METHODS, "last-layer", look)
+        denoised = parse_method("last-layer@4:3")(Task(noisy, noise))
     (task,) = seen
     torch.testing.assert_close(task.noisy[0, 0, 2, 3], noisy[0, 0, 8:12, 12:16].mean())
     assert (task.noisy.shape[-2:], task.noise, task.steps) == ((38, 46), Poisson(0.05 / 16), 3)
@@ -274,3 +313,5 @@ def test_a_method_may_see_means_over_bins_and_gives_back_every_pixel() -> None:
 def test_steps_stand_behind_a_colon() -> None:
     assert parse_method("last-layer:7") == Way("last-layer", steps=7)
     assert parse_method("self2self@4:7") == Way("self2self", bins=4, steps=7)
+    with pytest.raises(ValueError, match="'wavelets:7': wavelets has no number of steps"):
+        parse_method("wavelets:7")

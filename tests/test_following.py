@@ -16,7 +16,9 @@ from gaintuning import denoise, zoo
 from gaintuning.adapted import Adapted, Learned
 from gaintuning.experiments.quick import write_lattice
 from gaintuning.following import Following
+from gaintuning.networks import DnCNN
 from gaintuning.noise import Gaussian
+from gaintuning.scaling import IntensityRange
 from gaintuning.tuning import Schedule
 
 NOISE = Gaussian(0.15)
@@ -87,6 +89,19 @@ def test_after_a_cut_it_is_begun_anew(network: nn.Module) -> None:
     plain = Adapted(network, [replace(learned, gains={})])
     after, before = errors([following(frame, "YX"), plain(frame, "YX")])
     assert after < before
+
+
+def test_the_network_of_the_caller_stays_as_it_is() -> None:
+    with torch.random.fork_rng():
+        network = DnCNN().train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    strides = [parameter.stride() for parameter in network.parameters()]
+    learned = [Learned(IntensityRange(0, 1), NOISE, gains={})]
+    Following(network, learned, objective="auto", schedule=Schedule(steps=1))(frames(1)[0], "YX")
+    assert network.training
+    assert [parameter.stride() for parameter in network.parameters()] == strides
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
 
 
 def test_an_image_has_the_same_random_numbers_whatever_came_before(network: nn.Module) -> None:

@@ -159,3 +159,11 @@ def test_the_error_of_several_images_wants_several_of_one_shape() -> None:
         unsupervised_mse(torch.zeros(4, 4), torch.zeros(1, 4, 4))
     with pytest.raises(ValueError, match="one shape"):
         unsupervised_mse(torch.zeros(4, 4), torch.zeros(3, 4, 5))
+
+
+def test_arrays_have_the_scores_of_tensors() -> None:
+    rng = np.random.default_rng(0)
+    clean, denoised = (rng.random((16, 16)) for _ in range(2))
+    for score in (psnr, ssim):
+        of_tensors = score(torch.from_numpy(denoised), torch.from_numpy(clean), data_range=1.0)
+        assert score(denoised, clean, data_range=1.0) == of_tensors

@@ -235,9 +235,9 @@ def test_an_upgrade_or_other_weights_under_the_same_name_begin_anew(
     [
         ("request.json", b""),
         ("room", b""),
-        ("learned.safetensors", b""),
-        ("learned.safetensors", safetensors.torch.save({"gains": torch.ones(1)})),
-        ("learned.safetensors", safetensors.torch.save({}, {"channels": '[{"new": 1}]'})),
+        ("learned-0.safetensors", b""),
+        ("learned-0.safetensors", safetensors.torch.save({"gains": torch.ones(1)})),
+        ("learned-0.safetensors", safetensors.torch.save({}, {"channels": '[{"new": 1}]'})),
     ],
 )
 def test_a_folder_that_says_nothing_is_begun_anew(
@@ -267,19 +267,57 @@ def test_of_two_runs_at_once_the_second_is_refused(
     assert "gone on with from frame 4 on" in run(source, target).output
 
 
-def test_a_run_that_was_killed_is_gone_on_with(
+KILLED = """
+import os, sys
+from functools import partial
+from gaintuning import Schedule, commands, denoise, movies, unfinished
+from gaintuning.cli import app
+
+movies.LONG = 10_000
+commands.denoise = partial(denoise, schedule=Schedule(steps=2, rounds=1))
+write = unfinished.Unfinished.write
+
+def kill(work, *frame_and_learned):
+    if work.done == 4:
+        os.kill(os.getpid(), 9)
+    write(work, *frame_and_learned)
+
+unfinished.Unfinished.write = kill
+app(["denoise", *sys.argv[1:], "--noise", "poisson:1"])
+"""
+
+
+@pytest.mark.parametrize("each", [[], ["--each-frame"]], ids=["", "each frame"])
+def test_a_run_that_was_killed_is_gone_on_with(tmp_path: Path, each: list[str]) -> None:
+    source, target = movie_in(tmp_path), tmp_path / "a.tif"
+    assert run(source, tmp_path / "whole.tif", *each).exit_code == 0
+    words = [sys.executable, "-c", KILLED, str(source), "-o", str(target), *each]
+    assert subprocess.run(words, check=False).returncode != 0
+    assert not target.exists()
+    assert "gone on with from frame 4 on" in run(source, target, *each).output
+    assert target.read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+
+def test_a_frame_that_was_learned_from_but_does_not_count_is_not_begun_with_what_it_taught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, target = movie_in(tmp_path), tmp_path / "a.tif"
-    stopped_after(4, monkeypatch, source, target)
-    held = (
-        "import os; from pathlib import Path; import numpy as np\n"
-        "from gaintuning.image import Image; from gaintuning.unfinished import Unfinished\n"
-        f"with Unfinished(Path({str(target)!r}), Image(np.zeros((2, 4, 4)), 'TYX'), {{}}):\n"
-        "    os.kill(os.getpid(), 9)"
-    )
-    assert subprocess.run([sys.executable, "-c", held], check=False).returncode != 0
-    assert "gone on with from frame 4 on" in run(source, target).output
+    source, target, each = movie_in(tmp_path), tmp_path / "a.tif", "--each-frame"
+    assert run(source, tmp_path / "whole.tif", each).exit_code == 0
+    keep, stopped_in = unfinished.Unfinished._keep, []
+
+    def keep_and_stop(work: unfinished.Unfinished, done: int, *what: object) -> None:
+        keep(work, done, *what)
+        if done:
+            stopped_in.append(done - 1)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished.Unfinished, "_keep", keep_and_stop)
+        assert run(source, target, each).exit_code == 130
+    told = run(source, target, each).output
+    (frame,) = stopped_in
+    assert (f"gone on with from frame {frame} on" in told) == (frame > 0)
+    assert target.read_bytes() == (tmp_path / "whole.tif").read_bytes()
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])

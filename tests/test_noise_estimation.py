@@ -9,6 +9,7 @@ from skimage import data
 from torch import nn
 
 from gaintuning import zoo
+from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.noise_estimation import estimate_noise
 
@@ -280,3 +281,19 @@ def test_the_smallest_image_that_can_be_tuned_has_an_estimate(
     found = estimate_noise(noisy, denoiser)
     level = found.noise.variance(torch.tensor(125.0)) ** 0.5
     assert float(level) == pytest.approx(20, rel=0.3)
+
+
+def test_one_image_is_enough_and_a_network_comes_with_the_package() -> None:
+    noisy = with_noise(scene(), Gaussian(20.0))
+    found = estimate_noise(noisy)
+    assert found == estimate_noise(noisy[None], lay_out_network(zoo.load(zoo.DEFAULT)[0]))
+
+
+@pytest.mark.parametrize(("step", "told"), [(1, False), (24, True)])
+def test_steps_as_coarse_as_the_noise_are_told_of(
+    denoiser: nn.Module, step: int, told: bool
+) -> None:
+    noisy = step * np.rint(with_noise(scene(), Gaussian(10.0)) / step)
+    found = estimate_noise(noisy.clip(0, 255)[None], denoiser)
+    assert found.quantum == step
+    assert any(f"steps of {step}" in remark for remark in found.remarks) == told

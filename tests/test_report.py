@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import imagecodecs
 import matplotlib
@@ -25,6 +25,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.select import Select
 
 from gaintuning.adaptation import Adaptation
+from gaintuning.choosing import ObjectiveName
 from gaintuning.comparison import (
     CROP,
     LARGEST,
@@ -38,10 +39,11 @@ from gaintuning.comparison import (
 from gaintuning.denoising import Denoised, denoise
 from gaintuning.judging import Risk
 from gaintuning.likelihood import likelihood_map
+from gaintuning.methods import LOSSES
 from gaintuning.networks import DnCNN
 from gaintuning.noise import Gaussian, Poisson
 from gaintuning.noise_estimation import NoiseEstimate
-from gaintuning.report import describe, write_report
+from gaintuning.report import RISKS, describe, write_report
 from gaintuning.scaling import IntensityRange
 from gaintuning.trust import ErrorEstimate, Residual
 from gaintuning.tuning import Schedule
@@ -533,3 +535,8 @@ def test_a_phone_needs_no_sideways_scrolling(browser: WebDriver, tmp_path: Path,
     Select(browser.find_element(By.ID, "zoom")).select_by_visible_text(zoom)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
     assert browser.get_log("browser") == []
+
+
+def test_there_is_a_sentence_for_each_loss() -> None:
+    assert {*RISKS, "auto"} == set(get_args(ObjectiveName))
+    assert set(LOSSES) == set(RISKS)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gaintuning.scaling import IntensityRange, find_range, spread
+from gaintuning.scaling import IntensityRange, find_range, range_of_clean, spread
 
 finite = st.floats(-1e6, 1e6)
 
@@ -175,3 +175,27 @@ def test_a_stretched_range_keeps_its_center_and_lowers_the_contrast(
     pixels = np.array([low, low + center * width, low + width])
     expected = (plain.to_unit(pixels) - center) / factor + center
     np.testing.assert_allclose(wide.to_unit(pixels), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (np.array([3, 200], np.uint8), (0, 255)),
+        (np.array([3, 4095], np.int32), (0, 4095)),
+        (np.array([3, 4096], np.uint16), (0, 8191)),
+        (np.array([0.2, 0.7]), (0, 1)),
+        (np.array([0.0, 0.0]), (0, 1)),
+        (np.array([-0.2, 0.7]), (-0.2, 0.7)),
+        (np.array([-5, 9]), (-5, 9)),
+        (np.array([0.0, 300.0]), (0, 300)),
+    ],
+)
+def test_a_clean_image_lies_within_its_range(
+    pixels: np.ndarray, expected: tuple[float, float]
+) -> None:
+    assert range_of_clean(pixels) == IntensityRange(*expected)
+
+
+def test_a_clean_image_of_one_value_has_no_range() -> None:
+    with pytest.raises(ValueError, match="every pixel is 7"):
+        range_of_clean(np.full((4, 4), 7.0))

@@ -102,3 +102,16 @@ def test_another_table_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a table of this comparison"):
         list(fill(table, KIND, [Case("a", 1)], root))
     assert table.read_text() == "name,number\n"
+
+
+def test_errors_of_cases_that_are_not_asked_stay(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    list(fill(table, KIND, [Case("bad", -1)], root))
+    list(fill(table, KIND, [Case("good", 4)], root))
+    assert [bool(row["error"]) for row in read_table(table, KIND)] == [True, False]
+
+
+def test_a_case_that_is_asked_twice_is_one_row(tmp_path: Path) -> None:
+    table, cases = tmp_path / "t.csv", [Case("a", 4), Case("b", 9), Case("a", 4)]
+    assert [left for left, _ in fill(table, KIND, cases, root)] == [1, 0]
+    assert [row["name"] for row in read_table(table, KIND)] == ["a", "b"]

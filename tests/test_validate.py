@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gaintuning.networks import BlindSpotNet, DnCNN, UNet
+from gaintuning.objectives import Sure
+from gaintuning.tuning import tune
 from gaintuning.validate import (
     SMALLEST_TO_TUNE,
     check_blind,
@@ -43,6 +45,7 @@ def with_bad(value: float, count: int = 1) -> NDArray[Any]:
         (image(9, 8, dtype="float16"), "YX"),
         (image(9, 8, dtype="float64"), "YX"),
         (image(1, 2), "YX"),
+        (image(2, 2, 2, 9, 8, 3), "TZCYXS"),
     ],
 )
 def test_images_pass(pixels: NDArray[Any], axes: str) -> None:
@@ -60,9 +63,9 @@ def test_pixels_are_real_numbers(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("pixels", "axes", "message"),
     [
-        (image(9), "X", r"2 to 4 axes, got 1 \(shape \(9,\)\)"),
-        (image(), "", r"2 to 4 axes, got 0"),
-        (image(2, 2, 2, 2, 2), "TZCYX", r"2 to 4 axes, got 5"),
+        (image(9), "X", r"2 to 6 axes, got 1 \(shape \(9,\)\)"),
+        (image(), "", r"2 to 6 axes, got 0"),
+        (image(2, 2, 2, 2, 2, 2, 2), "TZCYXSA", r"2 to 6 axes, got 7"),
         (image(9, 8), "YXS", r"each of the 2 axes .* got 'YXS'"),
         (image(9, 8), "Y", r"each of the 2 axes"),
         (image(9, 8), "YY", r"by another letter"),
@@ -72,7 +75,7 @@ def test_pixels_are_real_numbers(dtype: str) -> None:
         (image(2, 9, 8), "ZCX", r"contain Y and X"),
         (np.zeros((0, 8)), "YX", r"empty \(shape \(0, 8\)\)"),
         (np.zeros((2, 0, 8), np.uint8), "ZYX", r"empty"),
-        (with_bad(np.nan), "YX", r"1 of 72 pixels are NaN or infinite.*nan_to_num"),
+        (with_bad(np.nan), "YX", r"1 of 72 pixels are NaN or infinite.* mean of their neighbours"),
         (with_bad(np.inf, 3), "YX", r"3 of 72 pixels"),
         (with_bad(-np.inf), "YX", r"1 of 72 pixels"),
         (np.full((9, 8), 7, np.uint16), "YX", r"every pixel is 7, so there is no image"),
@@ -223,3 +226,24 @@ def test_the_checks_leave_the_network_as_it_was() -> None:
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_network_of_small_outputs_is_not_blind() -> None:
+    with torch.random.fork_rng(), torch.no_grad():
+        network = UNet().eval()
+        network.conv9.weight *= 1e-5
+    assert not check_blind(network, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (torch.zeros(1, 1, 1, 1), "too small to tune from"),
+        (torch.full((1, 1, 40, 40), torch.nan), "NaN or infinite"),
+    ],
+)
+def test_what_cannot_be_tuned_to_is_told(images: Tensor, words: str) -> None:
+    with torch.random.fork_rng():
+        network = UNet()
+    with pytest.raises(ValueError, match=words):
+        tune(network, images, Sure(0.1), rng=torch.Generator())

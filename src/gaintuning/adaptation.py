@@ -19,7 +19,10 @@ Array: TypeAlias = NDArray[np.generic]
 FINE = 1.0
 """Whole numbers are too coarse for a result whose error is less: rounding would add a twelfth."""
 
-MUCH_CLIPPED = 0.05
+IMPOSSIBLE = 3.0
+"""An error that is estimated to be so many of its standard errors below zero is none."""
+
+MUCH_CUT_OFF = 0.05
 """With this part of the pixels cut off, what a risk estimate says is no longer the error."""
 
 
@@ -33,10 +36,13 @@ class Adaptation:
     network_sees : the same, after less contrast if the network saw that.
     noise : the noise model, in the units of the image.
     estimate : how the noise was found in the image; None if it was given.
+    level, cut_off : parts of the pixels in areas where nothing varies, and of those that were cut
+        off at the lowest or the highest intensity; both were filled in, see `fill_in`.
     bins : rows and columns of the bins whose means the network saw; 1 if it saw every pixel.
     blind : whether the network does not see a pixel in its own place.
     stabilized : whether the network saw shot noise made equally strong everywhere.
-    objective : name of the loss that was minimised; empty if nothing was tuned.
+    objective, reason : name of the loss that was minimised, and why it was that one; empty if
+        nothing was tuned.
     accepted : whether the tuned gains were kept.
     withdrawn : whether they would have been, had they not taken away more than the noise.
     risk : what decided, before and after tuning, in squared units of the image; of the bins' means.
@@ -57,10 +63,13 @@ class Adaptation:
     network_sees: IntensityRange
     noise: Noise
     estimate: NoiseEstimate | None = None
+    level: float = 0.0
+    cut_off: float = 0.0
     bins: int = 1
     blind: bool = False
     stabilized: bool = False
     objective: str = ""
+    reason: str = ""
     accepted: bool = False
     withdrawn: bool = False
     risk: Risk | None = None
@@ -106,13 +115,21 @@ class Adaptation:
     @property
     def noise_is_as_modelled(self) -> bool:
         """Whether it is independent from pixel to pixel, and hardly any of it is cut off."""
-        clipped = self.estimate.clipped if self.estimate else 0.0
-        return self.stride == 1 and clipped < MUCH_CLIPPED
+        return self.stride == 1 and self.cut_off < MUCH_CUT_OFF
 
     @property
     def has_an_error_estimate(self) -> bool:
         """Whether there is a risk, and the noise is near enough to its model to believe it."""
         return self.has_a_risk and self.noise_is_as_modelled
+
+    @property
+    def error_is_impossible(self) -> bool:
+        """Whether it is surely estimated to be below zero, so that the noise is not as it was said.
+
+        What is minimised is then no error.
+        """
+        estimates = [one for one in (self.pretrained_error, self.error) if one]
+        return any(one.mean_square < -IMPOSSIBLE * one.standard_error for one in estimates)
 
     @property
     def is_finer_than_whole_numbers(self) -> bool:
@@ -130,10 +147,20 @@ class Adaptation:
             return "the pre-trained network was used as it is"
         if self.withdrawn:
             return "the pre-trained network was kept: the tuned one took away more than the noise"
+        if self.error_is_impossible:
+            return (
+                "the pre-trained network was kept: by the noise the error that is left would be "
+                "below zero"
+            )
         if not self.accepted:
             return (
                 "the pre-trained network was kept: tuning did not lower the estimated risk by more "
                 "than chance"
+            )
+        if self.has_a_risk and not self.has_an_error_estimate:
+            return (
+                "the tuned network was kept: the estimated risk fell by more than chance; how "
+                "large the error is cannot be told where so much is cut off"
             )
         if self.pretrained_error is None or self.error is None:
             fell = (
@@ -152,6 +179,15 @@ class Adaptation:
     def remarks(self) -> tuple[str, ...]:
         """What a user should know before believing the result, in sentences."""
         found = list(self.estimate.remarks) if self.estimate else []
+        if self.level:
+            found.append(
+                f"{self.level:.1%} of the pixels lie in areas where nothing varies, as in a frame "
+                "or a mask: these stay as they are, and nothing was learned from them"
+            )
+        if self.cut_off > 0.01:
+            found.append(
+                "what was cut off was drawn as it could have been, before anything was learned"
+            )
         if self.bins > 1:
             found.append(
                 "the pixels are finer than what they show, so the network saw the means of bins of "
@@ -184,6 +220,11 @@ class Adaptation:
         if self.residual is None:
             return ()
         found = []
+        if self.error_is_impossible:
+            found.append(
+                "the error that is left is estimated to be below zero, as no error is: the noise "
+                "is weaker than that, or of another kind"
+            )
         taken = f"what was taken away is {self.residual.spread:.2f} times as strong as the noise"
         if self.residual.is_too_much:
             found.append(

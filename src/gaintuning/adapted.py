@@ -22,7 +22,7 @@ from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.planes import join_planes, split_planes
 from gaintuning.scaling import IntensityRange
-from gaintuning.stabilizing import Stabilized
+from gaintuning.stabilizing import stabilized
 from gaintuning.tiles import run
 from gaintuning.tuning import fuse_to_apply
 from gaintuning.validate import image_channels
@@ -65,9 +65,7 @@ class Learned:
     def ready(self, pretrained: nn.Module) -> nn.Module:
         """The network for means over bins."""
         tuned = with_gains(pretrained, self.gains) if self.gains else pretrained
-        if self.stabilized and isinstance(self.noise, (Poisson, PoissonGaussian)):
-            return Stabilized(tuned, self.noise)
-        return tuned
+        return stabilized(tuned, self.noise) if self.stabilized else tuned
 
     def network(self, pretrained: nn.Module) -> nn.Module:
         """The network for pixels."""

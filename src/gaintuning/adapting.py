@@ -32,7 +32,7 @@ CROP, CROPS = 128, 4
 MORE_DRAWS = 4
 """So many times as many draws tell whether all orientations are better where they may not be."""
 
-SURE = 2.0
+SURELY = 2.0
 """By so many of its standard errors an attempt, or like places, must lower the estimated error."""
 
 
@@ -52,7 +52,9 @@ def look_at(
             f"got {noise!r}; say which, as in gaintuning.Gaussian(25)"
         )
     try:
-        scale = IntensityRange(*intensity_range) if intensity_range else find_range(planes)
+        scale = (
+            IntensityRange(*intensity_range) if intensity_range is not None else find_range(planes)
+        )
         if noise == "auto":
             estimate = find_noise(planes, device)
             return Adaptation(scale, scale, estimate.noise, estimate, blind=blind)
@@ -63,9 +65,12 @@ def look_at(
 
 def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
     """The noise of (n, samples, height, width) planes, by the network that serves by default."""
-    return estimate_noise(
-        planes.reshape(-1, *planes.shape[-2:]), lay_out_network(zoo.load(zoo.DEFAULT)[0].to(device))
-    )
+    return estimate_noise(planes.reshape(-1, *planes.shape[-2:]), default_network(device))
+
+
+def default_network(device: torch.device) -> nn.Module:
+    """That tells of an image's noise whatever network denoises it."""
+    return lay_out_network(zoo.load(zoo.DEFAULT)[0].to(device))
 
 
 def error_of_judge(adaptation: Adaptation) -> Objective | None:
@@ -76,8 +81,8 @@ def error_of_judge(adaptation: Adaptation) -> Objective | None:
     return LevelError(adaptation.noise_in_bins, part=estimate.variance_error)
 
 
-def learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation:
-    """With what tuning found, in the squared units of the image."""
+def learned(adaptation: Adaptation, objective: str, reason: str, tuned: Tuned) -> Adaptation:
+    """With what tuning found by a loss, in the squared units of the image."""
     square = adaptation.network_sees.width**2
     gains, boldest = (
         of_inner_network(found, stabilized=adaptation.stabilized)
@@ -86,6 +91,7 @@ def learned(adaptation: Adaptation, objective: str, tuned: Tuned) -> Adaptation:
     return replace(
         adaptation,
         objective=objective,
+        reason=reason,
         accepted=tuned.accepted,
         risk=tuned.risk.scaled(square),
         gains=gains,

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from gaintuning._types import Images, Objective, Progress
 from gaintuning.adaptation import Adaptation
 from gaintuning.adapting import (
-    SURE,
+    SURELY,
     error_of_judge,
     fall_by_orientations,
     learned,
@@ -22,7 +22,7 @@ from gaintuning.adapting import (
     withdrawn_if_too_much,
 )
 from gaintuning.binning import binned, over_bins
-from gaintuning.choosing import ObjectiveName, choose_objective
+from gaintuning.choosing import ObjectiveName, choose_objective, reason_for
 from gaintuning.judging import MOST_DRAWS, Losses, Risk, compare, pixel_losses
 from gaintuning.like_places import filter_if_better
 from gaintuning.orientations import MeanOfOrientations
@@ -74,6 +74,8 @@ class Attempt:
     def output(self, progress: Progress | None = None) -> Output:
         """What `refined` makes of the planes: the result."""
         if self.refined is self.network:
+            if progress:
+                progress(1, 1)
             return self.once
         return run(self.refined, self.unit, progress, reach_of=self.network)
 
@@ -83,7 +85,7 @@ def best_attempt(attempts: Sequence[Attempt], some: Tensor) -> Attempt:
     best, *others = attempts
     for other in others:
         off_by = hypot(*(fall.standard_error for fall in (*best.falls, *other.falls)))
-        if compare(best.losses(some), other.losses(some), off_by).certainty > SURE:
+        if compare(best.losses(some), other.losses(some), off_by).certainty > SURELY:
             best = other
     return best
 
@@ -141,7 +143,10 @@ def tuned_attempt(
         rng=rng,
         progress=stage_of(progress, 1, 3),
     )
-    adaptation = learned(adaptation, label, tuned)
+    reason = reason_for(
+        objective, adaptation.noise, blind=adaptation.blind, stride=adaptation.stride
+    )
+    adaptation = learned(adaptation, label, reason, tuned)
     if tuned.accepted:
         changed = run(of_pixels(tuned.network), unit, stage_of(progress, 2, 3))
         adaptation = withdrawn_if_too_much(adaptation, unit, before, changed)
@@ -149,6 +154,8 @@ def tuned_attempt(
             once = changed
     if adaptation.has_an_error_estimate:
         adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
+        if adaptation.error_is_impossible:
+            adaptation, once = replace(adaptation, accepted=False), before
     kept, optimism = (tuned.network, tuned.optimism) if adaptation.accepted else (ready, 0.0)
     adaptation, refined, falls = _refined(
         adaptation,

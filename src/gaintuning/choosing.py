@@ -56,15 +56,19 @@ def choose_objective(
         raise ValueError(
             f"SURE needs Gaussian noise, and the noise is {noise}; use the objective pure, or auto"
         )
+    if name == "pure" and gaussian:
+        raise ValueError(
+            f"PURE needs shot noise, and the noise is {noise}; use the objective sure, or auto"
+        )
+    hiding = BlindSpotByArchitecture() if blind and stride == 1 else BlindSpot(guard=stride - 1)
     if name in ("sure", "pure"):
-        return name, risk, judge
+        return name, risk, judge if stride == 1 else hiding
     if name == "unsure" and blind:
         raise ValueError(
             "UNSURE needs a network that sees a pixel in its own place, and this one does not; use "
             "the objective blind-spot, or auto"
         )
     loss: Objective
-    hiding = BlindSpotByArchitecture() if blind and stride == 1 else BlindSpot(guard=stride - 1)
     if name == "blind-spot":
         loss = hiding
     elif name == "unsure":
@@ -78,6 +82,28 @@ def choose_objective(
             f"unknown objective {name!r}; known are {', '.join(get_args(ObjectiveName))}"
         )
     return name, loss, hiding if blind or stride > 1 else judge
+
+
+def reason_for(objective: str, noise: Noise, *, blind: bool, stride: int = 1) -> str:
+    """Why "auto" takes the loss that it takes, or that another was asked for.
+
+    Parameters
+    ----------
+    objective, noise, blind, stride : as for `choose_objective`.
+
+    Examples
+    --------
+    >>> reason_for("auto", Gaussian(0.1), blind=False)
+    'since the noise is Gaussian and independent from pixel to pixel'
+    """
+    if objective != "auto":
+        return "as was asked for"
+    if stride > 1:
+        return "since the noise of neighbouring pixels goes together; these are hidden"
+    if blind:
+        return "since the network does not see a pixel in its own place"
+    kind = "Gaussian" if isinstance(noise, Gaussian) else "shot noise"
+    return f"since the noise is {kind} and independent from pixel to pixel"
 
 
 def error_to_compare_by(noise: Noise, first: Denoiser) -> Recorrupted | Thinned:

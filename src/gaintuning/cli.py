@@ -17,8 +17,26 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Denoise images with a network that adapts itself to each of them (GainTuning).",
 )
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        from gaintuning import __version__
+
+        print(f"gaintuning {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Tell and exit."),
+    ] = False,
+) -> None:
+    """Denoise images with a network that adapts itself to each of them (GainTuning)."""
 
 
 @app.command()
@@ -91,6 +109,12 @@ def denoise(
     seed: Seed = 0,
     device: Device = "auto",
     force: Force = False,
+    skip: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing", help="Leave out images whose denoised file is there already."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -115,6 +139,7 @@ def denoise(
             ),
             report=report,
             force=force,
+            skip=skip,
             as_json=as_json,
             quiet=quiet,
         )

@@ -21,8 +21,8 @@ from gaintuning.denoising import Denoised, denoise
 from gaintuning.files import (
     check_output,
     holds_floats,
+    load,
     open_image,
-    read_image,
     write_image,
     written_name,
 )
@@ -30,12 +30,11 @@ from gaintuning.following import Following
 from gaintuning.image import Image, OpenImage
 from gaintuning.movies import check_frames, denoise_frames, is_long, len_of, parts_of
 from gaintuning.noise import Noise, parse_noise
-from gaintuning.noise_estimation import NoiseEstimate
 from gaintuning.outputs import check_place
 from gaintuning.planes import as_dtype
 from gaintuning.progress import progress_bars
 from gaintuning.report import write_report
-from gaintuning.trust import ErrorEstimate
+from gaintuning.summary import lines_of, note_on_others, record_of
 from gaintuning.unfinished import Unfinished
 from gaintuning.validate import check_pixels, find_device
 
@@ -76,21 +75,29 @@ def denoise_files(
     *,
     report: Path | None,
     force: bool,
+    skip: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Denoise each file; of several, one that fails is told of and does not stop the others."""
+    """Denoise each file; of several, one that fails is told of and does not stop the others.
+
+    Where `skip`, those whose denoised file is there are left out.
+    """
     if request.each_frame and not request.tune:
         raise ValueError("--each-frame tunes to each frame, and --no-tune does not; leave one out")
+    if force and skip:
+        raise ValueError("--force replaces what exists, and --skip-existing leaves it; give one")
     jobs = plan(images, output, report)
     noise = parse_noise(request.noise)
     for name in zoo.candidates(request.network):
         zoo.load(name)
     make_folders(jobs, output, report)
     records: list[dict[str, Any]] = []
-    failures: list[str] = []
+    failures = 0
     with progress_bars(quiet or as_json) as bar:
         for job in jobs:
+            if skip and job.target.exists():
+                continue
             try:
                 summary, record = _denoise_file(job, request, noise, force, bar)
             except _OF_ONE_FILE as error:
@@ -98,7 +105,9 @@ def denoise_files(
                 if len(jobs) == 1 or (of_torch and "memory" not in str(error)):
                     raise
                 reason = "" if of_torch else str(error)
-                failures.append(f"{job.source}: {reason or _OUT_OF_MEMORY}")
+                words = f"gaintuning: {job.source}: {reason or _OUT_OF_MEMORY}".split()
+                print(" ".join(words), file=sys.stderr)
+                failures += 1
                 continue
             records.append(record)
             if not quiet and not as_json:
@@ -106,7 +115,7 @@ def denoise_files(
     if as_json:
         print(json.dumps(records, indent=2))
     if failures:
-        raise ValueError(f"{len(failures)} of {len(jobs)} images failed: " + "; ".join(failures))
+        raise ValueError(f"{failures} of {len(jobs)} images failed")
 
 
 def plan(images: Sequence[Path], output: Path, report: Path | None) -> list[Job]:
@@ -179,13 +188,13 @@ def _denoise_file(job: Job, request: Request, noise: Noise | None, force: bool, 
     if is_long(opened) or request.each_frame:
         with Unfinished(job.target, opened, _decisive(job, request, opened)) as work:
             return _denoise_movie(job, request, noise, work, force, bar)
-    image = replace(read_image(job.source), axes=opened.axes)
+    image = load(opened, job.source)
     name = job.source.name
     result = _denoised(job, request, noise, image, force, bar(name), title=name)
     pixels, notes = _to_be_written(job.target, image.pixels.dtype, result.image)
     write_image(job.target, replace(image, pixels=pixels), overwrite=force)
-    findings = [*_of_others(image), *_findings(request, result), *notes]
-    lines = [_head(job, result.network, result.seconds), *findings]
+    told = lines_of(result, any_network=request.network == zoo.AUTO)
+    lines = [_head(job, result.network, result.seconds), *note_on_others(image), *told, *notes]
     return "\n".join(lines), _record(job, result) | {"dtype": str(pixels.dtype)}
 
 
@@ -222,7 +231,7 @@ def _denoise_movie(
         result = _denoised(job, request, noise, parts, force, progress, title=title, as_frames=True)
         _, notes = _to_be_written(job.target, movie.pixels.dtype.newbyteorder("="), result.image)
         record = _record(job, result) | {"shape": list(movie.pixels.shape)}
-        told = [[*_findings(request, result), *notes], record]
+        told = [[*lines_of(result, any_network=request.network == zoo.AUTO), *notes], record]
         work.begin(list(map(Learned.of, result.adaptations)), told, result.image.dtype)
         begun = work.found()
         assert begun is not None
@@ -241,7 +250,7 @@ def _denoise_movie(
         findings.append(f"  note: gone on with from frame {first} on, where it had been stopped")
     if job.report is not None and not record["report"]:
         findings.append("  note: no report was made, since that is done when a movie is begun")
-    lines = [_head(job, record["network"], seconds), *_of_others(movie), *findings]
+    lines = [_head(job, record["network"], seconds), *note_on_others(movie), *findings]
     return "\n".join(lines), record | {"seconds": round(seconds, 3)}
 
 
@@ -290,70 +299,10 @@ def _head(job: Job, network: str, seconds: float) -> str:
     return f"{job.source} -> {job.target} in {seconds:.1f} s by {network}"
 
 
-def _of_others(image: OpenImage) -> list[str]:
-    if not image.others:
-        return []
-    return [
-        f"  note: of the {image.others + 1} images in the file this is the largest, the first of "
-        "those as large"
-    ]
-
-
-def _findings(request: Request, result: Denoised[Array]) -> list[str]:
-    lines = []
-    if request.network == zoo.AUTO and result.network != zoo.DEFAULT:
-        lines.append(
-            f"  note: {result.network} suits the image better than {zoo.DEFAULT}, by the error "
-            "that is estimated of both"
-        )
-    for channel, found in enumerate(result.adaptations):
-        if len(result.adaptations) > 1:
-            lines.append(f"  channel {channel}")
-        given = "estimated" if found.estimate else "given"
-        low, high = found.intensity_range.low, found.intensity_range.high
-        lines.append(f"  noise: {found.noise} ({given}), intensities {low:g} to {high:g}")
-        lines.append(f"  {found.verdict}")
-        lines.extend(f"  note: {remark}" for remark in found.remarks)
-        lines.extend(f"  warning: {doubt}" for doubt in found.doubts)
-    return lines
-
-
 def _record(job: Job, result: Denoised[Array]) -> dict[str, Any]:
     return {
         "input": str(job.source),
         "output": str(job.target),
         "report": str(job.report) if job.report else None,
-        "network": result.network,
-        "shape": list(result.image.shape),
-        "axes": result.axes,
-        "dtype": str(result.image.dtype),
-        "seconds": round(result.seconds, 3),
-        "channels": [
-            {
-                "noise": {"model": type(found.noise).__name__.lower(), **vars(found.noise)},
-                "estimate": _facts(found.estimate),
-                "range": [found.intensity_range.low, found.intensity_range.high],
-                "bins": found.bins,
-                "contrast": found.contrast,
-                "stabilized": found.stabilized,
-                "orientations": found.orientations,
-                "nonlocal_bayes": found.nonlocal_bayes,
-                "objective": found.objective or None,
-                "accepted": found.accepted,
-                "withdrawn": found.withdrawn,
-                "risk": asdict(found.risk) if found.risk else None,
-                "pretrained_error": _facts(found.pretrained_error),
-                "error": _facts(found.error),
-                "residual": asdict(found.residual) if found.residual else None,
-                "remarks": list(found.remarks),
-                "doubts": list(found.doubts),
-            }
-            for found in result.adaptations
-        ],
+        **record_of(result),
     }
-
-
-def _facts(record: NoiseEstimate | ErrorEstimate | None) -> dict[str, Any] | None:
-    if record is None:
-        return None
-    return {name: value for name, value in asdict(record).items() if name != "noise"}

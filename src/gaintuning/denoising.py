@@ -1,6 +1,6 @@
 """Noisy image in, denoised image out: the whole path on one page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -13,13 +13,15 @@ from torch import Tensor, nn
 from gaintuning import zoo
 from gaintuning._types import Images, Progress
 from gaintuning.adaptation import Adaptation, Array
-from gaintuning.adapting import error_map, look_at, with_residual
+from gaintuning.adapting import default_network, error_map, look_at, with_residual
 from gaintuning.attempts import best_attempt, tuned_attempt, untuned_attempt
 from gaintuning.choosing import ObjectiveName, choose_objective
+from gaintuning.filling_in import fill_in
 from gaintuning.gains import frozen_copy
 from gaintuning.in_range import bring_into_range
 from gaintuning.layout import lay_out_network
-from gaintuning.noise import Noise
+from gaintuning.noise import Noise, parse_noise
+from gaintuning.padding import for_any_size
 from gaintuning.planes import join_planes, split_planes
 from gaintuning.progress import stage_of
 from gaintuning.randomness import generator
@@ -37,6 +39,9 @@ from gaintuning.validate import (
 
 PixelsT = TypeVar("PixelsT", Array, Tensor)
 
+FILLING = 3
+"""Names the random numbers of what is filled in, which are no others'."""
+
 PLANES_TO_TUNE = 32
 """Of a longer stack this many planes, evenly spread, are tuned on; all are denoised."""
 
@@ -49,7 +54,9 @@ class Denoised(Generic[PixelsT]):
     ----------
     image : the result, in the shape, dtype and units of the noisy image; float32 for one of whole
         numbers that are too coarse for it, such as few counts.
-    pretrained : what the pre-trained network gives without tuning, likewise.
+    pretrained : likewise before any gain moved: what the pre-trained network makes of the image as
+        it is shown it, with less contrast, stabilized or in bins where that is better. By itself it
+        may be worse; `tune=False` gives that.
     expected_error : root mean squared error that is expected of each pixel of `image`, in its
         shape and units, as float32; NaN in channels where it cannot be told, see `Adaptation`.
     axes : a letter per axis.
@@ -74,7 +81,7 @@ def denoise(
     *,
     axes: str | None = None,
     network: str | Path | nn.Module = zoo.AUTO,
-    noise: Noise | Literal["auto"] = "auto",
+    noise: Noise | str = "auto",
     intensity_range: tuple[float, float] | None = None,
     objective: ObjectiveName = "auto",
     tune: bool = True,
@@ -92,15 +99,15 @@ def denoise(
 
     Parameters
     ----------
-    image : array or tensor of 2 to 4 axes and any real dtype; not changed.
+    image : array or tensor of 2 to 6 axes and any real dtype; not changed.
     axes : a letter per axis: T time, Z depth, C channel, Y, X, S samples (red, green, blue). By
         default YX; YXS where the last axis of three is 3 or 4 long and the first is longer; else
-        ZYX; TZYX.
+        ZYX; TZYX. More must be named.
     network : a name on board, a file, or any denoising module for intensities in [0, 1]; "auto"
         takes, of the networks for natural images and for micrographs, the one that suits the
         (first channel of the) image, and without tuning the first.
-    noise : `Gaussian`, `Poisson` or `PoissonGaussian`, in the units of the image; "auto" finds
-        model and level in the image.
+    noise : `Gaussian`, `Poisson` or `PoissonGaussian`, in the units of the image, or as on the
+        command line, "gaussian:25"; "auto" finds model and level in the image.
     intensity_range : the intensities to map to 0 and 1; see `find_range` for the default.
     objective : "sure" for Gaussian noise, "unsure" for that of a sigma that nobody knows, "pure"
         for shot noise, "blind-spot", "neighbor2neighbor" and "noise-resampling" for any; "auto"
@@ -129,6 +136,9 @@ def denoise(
     ((64, 64), 'sure')
     """
     start = perf_counter()
+    stated: Noise | Literal["auto"] = (
+        parse_noise(noise) or "auto" if isinstance(noise, str) else noise
+    )
     pixels = _as_array(image)
     axes = axes or default_axes(pixels.shape)
     check_pixels(pixels, axes)
@@ -138,24 +148,30 @@ def denoise(
     where = find_device(device)
     (name, pretrained), *others = _load(network, where)
     together = image_channels(pretrained, channels.shape[2])
+    pretrained = for_any_size(pretrained, together)
     number = next(pretrained.parameters()).dtype
     schedule = schedule or Schedule()
-    rng = generator(seed)
     blind = check_blind(pretrained, together)
-    found = []
+    found, filled = [], []
     for index, planes in enumerate(channels):
         which = f"channel {index}: " if len(channels) > 1 else ""
-        found.append(look_at(planes, noise, intensity_range, where, which, blind=blind))
-    if tune:
-        for one in found:  # what cannot be is told before the work starts
-            choose_objective(objective, pretrained, one.noise, blind=blind)
+        looked_at = look_at(planes, stated, intensity_range, where, which, blind=blind)
+        rng = generator(seed, index, FILLING)
+        whole = fill_in(planes, looked_at.noise, default_network(where), rng)
+        filled.append(whole)
+        found.append(
+            replace(looked_at, level=float(whole.level.mean()), cut_off=float(whole.drawn.mean()))
+        )
+    for one in found:  # what cannot be is told before the work starts
+        choose_objective(objective, pretrained, one.noise, blind=blind)
 
+    rng = generator(seed)
     adaptations, error_maps = [], []
     outputs: list[Array] = []
     pretrained_outputs: list[Array] = []
-    for index, (planes, adaptation) in enumerate(zip(channels, found, strict=True)):
+    for index, (whole, adaptation) in enumerate(zip(filled, found, strict=True)):
         of_channel = stage_of(progress, index, len(channels))
-        seen_as = partial(in_unit, planes, channels=together, number=number)
+        seen_as = partial(in_unit, whole.planes, channels=together, number=number)
         unit = seen_as(adaptation.network_sees)
         if tune:
             some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
@@ -187,9 +203,10 @@ def denoise(
         adaptation = with_residual(attempt.adaptation, attempt.unit, output)
         adaptations.append(adaptation)
         expected = error_map(adaptation, attempt.network, attempt.unit, attempt.once)
-        error_maps.append(expected.reshape(planes.shape))
+        error_maps.append(np.where(whole.level, 0, expected.reshape(whole.level.shape)))
         for made, each in ((outputs, output), (pretrained_outputs, attempt.pretrained)):
-            made.append(adaptation.network_sees.from_unit(each).reshape(planes.shape))
+            in_units = adaptation.network_sees.from_unit(each).reshape(whole.level.shape)
+            made.append(whole.as_it_was(in_units))
     finer = any(adaptation.is_finer_than_whole_numbers for adaptation in adaptations)
     like = pixels.astype(np.float32) if finer and pixels.dtype.kind in "iu" else pixels
     return Denoised(
@@ -207,7 +224,7 @@ def _as_array(image: Array | Tensor) -> Array:
     if isinstance(image, Tensor):
         image = image.detach().cpu()
         return np.asarray(image.float() if image.dtype == torch.bfloat16 else image)
-    return np.asarray(image)
+    return np.asanyarray(image)
 
 
 def _like(image: PixelsT, result: Array) -> PixelsT:

@@ -15,7 +15,7 @@ from gaintuning.files import read_image
 from gaintuning.methods import OF_A_NETWORK, Task, parse_method
 from gaintuning.metrics import psnr, ssim, unsupervised_psnr
 from gaintuning.noise import parse_noise
-from gaintuning.scaling import IntensityRange, find_range
+from gaintuning.scaling import IntensityRange, find_range, range_of_clean
 from gaintuning.tables import Kind, Row, markdown
 from gaintuning.tiles import run
 from gaintuning.trust import residual_of
@@ -78,7 +78,7 @@ def measure(case: Case, folder: Path = Path()) -> Score:
     ------
     ValueError, OSError : the image is not there or does not do; of a method, whatever it raises.
     """
-    frames, scale = _read(folder / case.image, movie=case.noisy)
+    frames, scale = _read(folder / case.image, noisy=case.noisy)
     image = frames[:1]
     noise = parse_noise(case.noise)
     if noise is None:
@@ -108,7 +108,7 @@ def measure(case: Case, folder: Path = Path()) -> Score:
 
 def clean_image(path: Path) -> Images:
     """A gray image in [0, 1], (1, 1, h, w)."""
-    return _read(path, movie=False)[0]
+    return _read(path, noisy=False)[0]
 
 
 def score(network: nn.Module, noisy: Images, clean: Images) -> float:
@@ -126,14 +126,14 @@ def psnr_in_range(denoised: Tensor, clean: Tensor) -> float:
     return psnr(denoised.clamp(0, 1), clean, data_range=1.0)
 
 
-def _read(path: Path, *, movie: bool) -> tuple[Images, IntensityRange]:
-    """A gray image, or the frames of a movie."""
+def _read(path: Path, *, noisy: bool) -> tuple[Images, IntensityRange]:
+    """A gray image, or the noisy frames of a movie."""
     image = read_image(path)
-    if image.axes != "YX" and not (movie and image.axes == "TYX"):
-        which = "gray images and movies of them" if movie else "gray images"
+    if image.axes != "YX" and not (noisy and image.axes == "TYX"):
+        which = "gray images and movies of them" if noisy else "gray images"
         raise ValueError(f"only {which} are compared, and {path} has the axes {image.axes}")
     pixels = image.pixels.reshape(-1, 1, *image.pixels.shape[-2:])
-    found = find_range(pixels)
+    found = find_range(pixels) if noisy else range_of_clean(pixels)
     return torch.from_numpy(found.to_unit(pixels)).float(), found
 
 

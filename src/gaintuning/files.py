@@ -60,7 +60,16 @@ def read_image(path: Path) -> Image:
     >>> read_image(folder / "stack.npy").axes
     'ZYX'
     """
-    found = open_image(path)
+    return load(open_image(path), path)
+
+
+def load(found: OpenImage, path: Path) -> Image:
+    """All pixels of an image that `open_image` found in a file.
+
+    Raises
+    ------
+    OSError, ValueError : they cannot be read.
+    """
     with _one_sentence(path, *_UNREADABLE), _decoding(path):
         pixels = np.array(found.pixels, found.pixels.dtype.newbyteorder("="), order="C")
     return Image(**vars(found) | {"pixels": pixels})

@@ -9,7 +9,7 @@ from gaintuning._types import Images
 from gaintuning.adapted import Adapted, Learned
 from gaintuning.binning import binned
 from gaintuning.choosing import ObjectiveName, choose_objective
-from gaintuning.gains import channel_gains
+from gaintuning.gains import channel_gains, frozen_copy
 from gaintuning.judging import mean_loss, pixel_losses
 from gaintuning.layout import lay_out_network
 from gaintuning.randomness import generator
@@ -26,7 +26,7 @@ class Following(Adapted):
 
     Parameters
     ----------
-    pretrained : the network that was adapted.
+    pretrained : the network that was adapted; not changed.
     channels : what was learned of each channel so far.
     objective : the loss to minimise, as for `denoise`.
     seed, first : of the random numbers, and the number of the first image; an image has the same
@@ -58,7 +58,7 @@ class Following(Adapted):
         first: int = 0,
     ) -> None:
         super().__init__(pretrained, channels)
-        self.pretrained = pretrained
+        self.pretrained = lay_out_network(frozen_copy(pretrained))
         self.objective = objective
         self.schedule = schedule
         self.seed = seed

@@ -34,7 +34,7 @@ FEWEST_BINS = 64
 SIDE, CROPS = 512, 4
 """Side and largest number of the crops of which bins are judged."""
 
-SURE = 2.5
+SURELY = 2.5
 """By so many of its standard errors that of the fine pixels must be lower with bins."""
 
 LIKELY = 1.0
@@ -81,10 +81,10 @@ def bring_into_range(
     at_first, *tried = (losses_of_crops(each, crops, risk, draws) for each in (fine, *coarse))
     best = min(range(len(tried)), key=lambda index: mean_loss(tried[index]))
     fall = compare(at_first, tried[best])
-    if draws < MOST_DRAWS and LIKELY < fall.certainty <= SURE:
+    if draws < MOST_DRAWS and LIKELY < fall.certainty <= SURELY:
         fall = fall_on_crops(fine, coarse[best], crops, risk, MOST_DRAWS)
     # Whether bins are needed at all must be sure; which ones are best need not be.
-    if fall.certainty <= SURE:
+    if fall.certainty <= SURELY:
         return [as_it_is]
     # Tuning may bring more for fine pixels than bins do.
     may_be_better = adaptation.has_an_error_estimate and fall.before < CLOSE * fall.after

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gaintuning._types import Denoiser, Images
-from gaintuning.adapting import SURE, crops_to_judge, losses_of_crops
+from gaintuning.adapting import SURELY, crops_to_judge, losses_of_crops
 from gaintuning.choosing import error_to_compare_by
 from gaintuning.judging import Losses, Risk, compare, mean_loss
 from gaintuning.noise import Noise
@@ -71,7 +71,7 @@ def filter_if_better(
         surely = [
             (fall, after, on_crops, denoiser)
             for after, on_crops, denoiser in ways
-            if (fall := _fall(before, after)).certainty > SURE
+            if (fall := _fall(before, after)).certainty > SURELY
             and (may_take_details or not takes_details(on_crops))
         ]
         if not surely:

@@ -26,11 +26,11 @@ from gaintuning.contrast import find_contrast, with_contrast
 from gaintuning.denoising import Denoised, denoise
 from gaintuning.gains import all_parameters, channel_gains, last_layers
 from gaintuning.layout import lay_out_network
-from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from gaintuning.noise import Gaussian, Noise
 from gaintuning.objectives import NoiseResampling
 from gaintuning.orientations import MeanOfOrientations
 from gaintuning.randomness import generator
-from gaintuning.stabilizing import Stabilized
+from gaintuning.stabilizing import stabilized
 from gaintuning.tiles import run
 from gaintuning.trust import risk_of
 from gaintuning.tuning import Parameters, Schedule, fuse_for, tune
@@ -203,21 +203,15 @@ def all_by_resampling(task: Task) -> Images:
     return torch.from_numpy(run(found, task.noisy))
 
 
-def stabilized(task: Task) -> Images:
+def anscombe(task: Task) -> Images:
     """The pre-trained network between Anscombe's transform and its inverse."""
-    return torch.from_numpy(run(_anscombe(task.load(), task.noise), task.noisy))
+    return torch.from_numpy(run(stabilized(task.load(), task.noise), task.noisy))
 
 
 def bm3d_of_counts(task: Task) -> Images:
     """BM3D between Anscombe's transform and its inverse."""
-    between = _anscombe(nn.Identity(), task.noise)
+    between = stabilized(nn.Identity(), task.noise)
     return between.mean_of(denoise_bm3d(between.stabilize(task.noisy), sigma=1.0))
-
-
-def _anscombe(network: nn.Module, noise: Noise) -> Stabilized:
-    if not isinstance(noise, (Poisson, PoissonGaussian)):
-        raise ValueError(f"Anscombe's transform is for shot noise, and the noise is {noise}")
-    return Stabilized(network, noise)
 
 
 LOSSES: tuple[ObjectiveName, ...] = (
@@ -239,7 +233,7 @@ OF_A_NETWORK: dict[str, Method] = {
     "all-parameters": partial(plainly_tuned, parameters=all_parameters),
     "all-parameters-stopped": partial(tuned_by, objective="auto", parameters=all_parameters),
     "all-by-resampling": all_by_resampling,
-    "anscombe": stabilized,
+    "anscombe": anscombe,
 }
 OF_THE_IMAGE_ALONE: dict[str, Method] = {
     "noisy": lambda task: task.noisy,
@@ -259,6 +253,11 @@ OF_THE_IMAGE_ALONE: dict[str, Method] = {
     "wavelets": lambda task: denoise_wavelets(task.noisy, task.sigma),
 }
 METHODS = OF_A_NETWORK | OF_THE_IMAGE_ALONE
+IN_STEPS = (
+    *("plain-gains", "last-layer", "all-parameters", "all-by-resampling"),
+    *("blind-spot-alone", "self2self", "zero-shot-noise2noise"),
+)
+"""Those whose number of steps may be asked for."""
 
 
 @dataclass(frozen=True)
@@ -315,6 +314,11 @@ def parse_method(text: str) -> Way:
         raise ValueError(
             f"method {text!r}: behind the colon stands a number of steps above 0, as in "
             "self2self:1000"
+        )
+    if colon and name not in IN_STEPS:
+        raise ValueError(
+            f"method {text!r}: {name} has no number of steps; those that have are "
+            f"{', '.join(IN_STEPS)}"
         )
     if at and not (bins.isdecimal() and int(bins) > 0):
         raise ValueError(

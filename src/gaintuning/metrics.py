@@ -1,13 +1,17 @@
 """How far a denoised image is from the clean one."""
 
 from math import inf, log10
+from typing import Any, TypeAlias
 
 import torch
+from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+ImageOfAnyKind: TypeAlias = Tensor | NDArray[Any]
 
-def psnr(denoised: Tensor, clean: Tensor, *, data_range: float) -> float:
+
+def psnr(denoised: ImageOfAnyKind, clean: ImageOfAnyKind, *, data_range: float) -> float:
     """Peak signal-to-noise ratio in dB, 10 log10(data_range^2 / mean squared error).
 
     Examples
@@ -17,11 +21,11 @@ def psnr(denoised: Tensor, clean: Tensor, *, data_range: float) -> float:
     20.0
     """
     _check_shapes(denoised, clean)
-    error = (denoised.detach().double() - clean.detach().double()).square().mean()
+    error = (_numbers(denoised) - _numbers(clean)).square().mean()
     return float(10 * torch.log10(data_range**2 / error))
 
 
-def ssim(denoised: Tensor, clean: Tensor, *, data_range: float) -> float:
+def ssim(denoised: ImageOfAnyKind, clean: ImageOfAnyKind, *, data_range: float) -> float:
     """Structural similarity (Wang et al. 2004) of two (h, w) images, Gaussian window of 1.5 pixels.
 
     Examples
@@ -34,8 +38,8 @@ def ssim(denoised: Tensor, clean: Tensor, *, data_range: float) -> float:
     _check_shapes(denoised, clean)
     return float(
         structural_similarity(
-            denoised.detach().cpu().double().numpy(),
-            clean.detach().cpu().double().numpy(),
+            _numbers(denoised).numpy(),
+            _numbers(clean).numpy(),
             data_range=data_range,
             gaussian_weights=True,
             sigma=1.5,
@@ -96,7 +100,11 @@ def unsupervised_psnr(denoised: Tensor, others: Tensor, *, data_range: float) ->
     return 10 * log10(data_range**2 / error) if error > 0 else inf
 
 
-def _check_shapes(denoised: Tensor, clean: Tensor) -> None:
+def _numbers(image: ImageOfAnyKind) -> Tensor:
+    return torch.as_tensor(image).detach().cpu().double()
+
+
+def _check_shapes(denoised: ImageOfAnyKind, clean: ImageOfAnyKind) -> None:
     if denoised.shape != clean.shape:
         raise ValueError(
             f"the images must have one shape, got {tuple(denoised.shape)} and {tuple(clean.shape)}"

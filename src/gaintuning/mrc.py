@@ -152,9 +152,10 @@ def _describe(
         mrc.set_image_stack()
     elif axes == "ZYX":
         mrc.set_volume()
+    across = pixel_size.get("X", (0.0, "Å"))  # of one plane the depth is not known, but never 0
     x, y, z = (
         length * CENTIMETRES[unit] / CENTIMETRES["Å"]
-        for length, unit in (pixel_size.get(axis, (0.0, "Å")) for axis in "XYZ")
+        for length, unit in (pixel_size.get(axis, across) for axis in "XYZ")
     )
     mrc.voxel_size = x, y, z
     for line in to_text(acquisition).splitlines():

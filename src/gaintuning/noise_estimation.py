@@ -14,16 +14,20 @@ goes together between neighbouring pixels, since noise does not.
 """
 
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import avg_pool2d
 
+from gaintuning import zoo
 from gaintuning._types import Denoiser, Images
+from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.noise_guess import guess_sigma
+from gaintuning.odd_pixels import cut_off_ends, level_areas, step_of
 from gaintuning.scaling import find_range, spread
 from gaintuning.seen_blocks import SeenBlocks, look_at_blocks
 from gaintuning.variance_line import (
@@ -47,10 +51,14 @@ RARE, RARE_BLOCK, NEAR_RARE = 1.0, 16, 0.2
 """Below so many counts a pixel, counts are told by blocks of that side, in which variance over mean
 is no further from 1."""
 
-BLANK = 9
-"""Side in pixels of a square in which no noise is ever level."""
+UNSURE_OF_CUT_OFF = 0.3
+"""What is cut off adds this part of its number to the standard error: what is left is too weak."""
 
 STRIDES = (2, 4)
+
+COARSE = 1.5
+"""So many standard deviations of the noise that is found, rounding included, are a step at which
+the rounding begins to follow the image: of noise of half a step and its rounding it is 1.7."""
 
 DOUBTED = 0.4
 """If fewer of the blocks agree on a line, the noise may not be independent from pixel to pixel."""
@@ -97,20 +105,27 @@ class NoiseEstimate:
         if self.clipped > 0.01:
             found.append(
                 f"{self.clipped:.1%} of the pixels are cut off at the lowest or highest intensity: "
-                "there the noise is not what the model says"
+                "there the noise is not what the model says, and the estimated error is off"
+            )
+        if isinstance(self.noise, Gaussian) and self.quantum > COARSE * self.noise.sigma:
+            found.append(
+                f"the intensities are in steps of {self.quantum:g}, which are as coarse as the "
+                "noise: rounding to them follows the image, as noise does not, and the estimated "
+                "error, which the objective and the choices go by, is not to be relied on"
             )
         return tuple(found)
 
 
-def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEstimate:
+def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None) -> NoiseEstimate:
     """Estimate model and level of the noise of an image.
 
     Parameters
     ----------
-    planes : (n, height, width), in the units of the image; of many or large ones, a part is looked
-        at.
+    planes : (n, height, width), or one of (height, width), in the units of the image; of many or
+        large ones, a part is looked at.
     denoiser : a good one for gray images of intensities in [0, 1] and any level of noise up to
-        0.15. It must see every pixel, so a blind-spot network does not do.
+        0.15, by default that on board. It must see every pixel, so a blind-spot network does not
+        do.
 
     Raises
     ------
@@ -118,20 +133,22 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
 
     Examples
     --------
-    >>> from gaintuning import zoo
-    >>> network, _ = zoo.load(zoo.DEFAULT)
     >>> rng = np.random.default_rng(0)
-    >>> noisy = rng.normal(np.linspace(50, 200, 128), 20, size=(1, 128, 128))
-    >>> found = estimate_noise(noisy, network)
+    >>> noisy = rng.normal(np.linspace(50, 200, 128), 20, size=(128, 128))
+    >>> found = estimate_noise(noisy)
     >>> type(found.noise).__name__, bool(abs(found.noise.sigma - 20) < 1)
     ('Gaussian', True)
     """
+    if denoiser is None:
+        denoiser = lay_out_network(zoo.load(zoo.DEFAULT)[0])
+    planes = planes.reshape(-1, *planes.shape[-2:])
     pieces = _pieces(planes)
     guess = guess_sigma(pieces[:, 0].double().numpy())
-    cut_off, quantum = _cut_off(pieces)
+    level, quantum = level_areas(pieces).to(pieces.dtype), step_of(pieces)
+    cut_off = _cut_off(pieces) * (1 - level)
     if _are_rare_counts(pieces, quantum):
         return _of_counts(pieces, cut_off, quantum)
-    left_out = torch.maximum(cut_off, _blank(pieces))
+    left_out = torch.maximum(cut_off, level)
     # The denoiser sees the image in its middle range, with noise that it knows.
     shrink = min(1 / find_range(planes).width, 0.15 / guess)
     center = float(pieces.mean())
@@ -163,7 +180,9 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser) -> NoiseEsti
     if best_stride == 1 and counted(best, quantum):
         return _of_counts(pieces, cut_off, quantum)
     noise, error = simplest_model(best)
-    return NoiseEstimate(noise, error, best_stride, float(cut_off.double().mean()), quantum)
+    clipped = float(cut_off.double().mean())
+    error = hypot(error, UNSURE_OF_CUT_OFF * clipped)
+    return NoiseEstimate(noise, error, best_stride, clipped, quantum)
 
 
 def _pieces(planes: NDArray[np.generic]) -> Images:
@@ -197,23 +216,13 @@ def _apart(images: Images, stride: int) -> Tensor:
     )
 
 
-def _cut_off(images: Images) -> tuple[Images, float]:
-    """1 where an intensity is cut off at the lowest or highest; and the step between intensities.
-
-    What is cut off gathers there: the value is far more common than the next. The lowest value of
-    counts, none, is not, even where counts are rare: then one is as much rarer as two are than one.
-    """
-    values, counts = images.unique(return_counts=True)
+def _cut_off(images: Images) -> Images:
+    """1 where an intensity is cut off at the lowest or the highest."""
     cut_off = torch.zeros_like(images)
-    if len(values) < 2:
-        return cut_off, 0.0
-    for end, beside, third in ((0, 1, 2), (-1, -2, -3)):
-        rarer = float(counts[beside] / counts[third]) if len(values) > 2 else 1.0
-        expected = int(counts[beside]) * max(1.0, rarer / 2)
-        if counts[end] > max(1e-3 * images.numel(), 3 * expected):
-            cut_off[images == values[end]] = 1
-    stepwise = len(values) < 0.02 * images.numel()
-    return cut_off, float(values.diff().min()) if stepwise else 0.0
+    for end in cut_off_ends(images):
+        if end is not None:
+            cut_off[images == end] = 1
+    return cut_off
 
 
 def _are_rare_counts(images: Images, step: float) -> bool:
@@ -235,12 +244,3 @@ def _of_counts(images: Images, cut_off: Images, step: float) -> NoiseEstimate:
     """Counts, each of them a step; no count is the lowest intensity, and nothing is cut off."""
     clipped = float((cut_off * (images > images.min())).double().mean())
     return NoiseEstimate(Poisson(step), ERROR_OF_COUNTS, clipped=clipped, quantum=step)
-
-
-def _blank(images: Images) -> Images:
-    """1 where nothing varies over many pixels, as in a frame or where something was masked."""
-
-    def highest(values: Images) -> Images:
-        return max_pool2d(values, BLANK, 1, BLANK // 2)
-
-    return highest((highest(images) == -highest(-images)).to(images.dtype))

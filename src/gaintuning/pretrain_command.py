@@ -1,9 +1,7 @@
 """`gaintuning pretrain`: a folder of clean images in, a network with its card out."""
 
 import json
-import subprocess
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,8 @@ from gaintuning.recipes import (
     Recipe,
     fastest_precision,
 )
-from gaintuning.scaling import find_range
+from gaintuning.scaling import range_of_clean
+from gaintuning.source_version import source_version
 from gaintuning.validate import check_pixels, find_device
 
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -180,17 +179,6 @@ def describe_device(device: torch.device) -> str:
     return f"{device.type} {name}, {torch.get_num_threads()} threads".replace(" ,", ",")
 
 
-def source_version() -> str:
-    """The version, with the commit where the package runs from its repository."""
-    here = Path(__file__).parent
-    git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        told = subprocess.run(git, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return version("gaintuning")
-    return f"{version('gaintuning')}, commit {told.stdout.strip()}"
-
-
 def start_card(architecture: str, *, residual: bool, color: bool, recipe: Recipe) -> Card:
     """Architecture and arguments of the network to train."""
     name, arguments = ARCHITECTURES[architecture]
@@ -221,7 +209,7 @@ def read_clean_images(folder: Path, *, color: bool) -> list[Tensor]:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{file}: {error}") from None
         for planes in split_planes(image.pixels, image.axes):
-            unit = find_range(planes).to_unit(planes).astype(np.float32)
+            unit = range_of_clean(planes).to_unit(planes).astype(np.float32)
             if color and unit.shape[1] != 3:
                 raise ValueError(f"{file} is gray; a color network needs color images")
             samples = unit if color else unit.mean(1, keepdims=True)

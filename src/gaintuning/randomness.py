@@ -10,6 +10,10 @@ def generator(*words: int) -> Generator:
     Who simulates noise has seeded torch with 0 or 1 more often than not. Probes drawn from the same
     seed are that very noise, and what they estimate is wrong; so a seed is never taken as it is.
 
+    Raises
+    ------
+    ValueError : a negative one.
+
     Examples
     --------
     >>> import torch
@@ -18,5 +22,7 @@ def generator(*words: int) -> Generator:
     >>> bool(together.mean().abs() < 0.05)
     True
     """
+    if min(words) < 0:
+        raise ValueError(f"a seed is 0 or above, got {min(words)}")
     seed = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
     return Generator().manual_seed(int(seed >> np.uint64(1)))

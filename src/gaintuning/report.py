@@ -170,7 +170,7 @@ def describe(adaptation: Adaptation) -> Section:
         return Section(_sentence(adaptation.verdict), facts, remarks, doubts)
     change = risk.after - risk.before
     facts |= {
-        "Objective": adaptation.objective,
+        "Objective": f"{adaptation.objective}, {adaptation.reason}",
         "Risk of the pre-trained network": f"{risk.before:.4g}",
         "Risk of the tuned network": f"{risk.after:.4g}",
         "Difference, standard error": f"{change:+.3g} ± {risk.standard_error:.2g}",

@@ -90,6 +90,34 @@ def find_range(planes: NDArray[np.generic]) -> IntensityRange:
     return IntensityRange(low, high)
 
 
+def range_of_clean(pixels: NDArray[np.generic]) -> IntensityRange:
+    """The intensities that map to 0 and 1 for a clean image, all of which lie between.
+
+    Of whole numbers those of 8 bits, or of the fewest bits that hold them all; of other numbers 0
+    and 1, or, where they lie beyond, the lowest and the highest. So an image in 8 bits and the same
+    in 16 are compared by the same scores.
+
+    Raises
+    ------
+    ValueError : all pixels are equal, and not in the former ranges.
+
+    Examples
+    --------
+    >>> range_of_clean(np.array([[0, 4000]], np.uint16))
+    IntensityRange(low=0.0, high=4095.0)
+    """
+    low, high = float(pixels.min()), float(pixels.max())
+    if pixels.dtype.kind in "iu" and low >= 0:
+        return IntensityRange(0.0, float(2 ** max(8, int(high).bit_length()) - 1))
+    if low >= 0 and high <= 1:
+        return IntensityRange(0.0, 1.0)
+    if low == high:
+        raise ValueError(
+            f"every pixel is {low:g}, so there is nothing to see; was the right file given?"
+        )
+    return IntensityRange(low, high)
+
+
 def spread(count: int, most: int) -> NDArray[np.intp]:
     """At most `most` of the indices 0 to count - 1, evenly spread.
 

@@ -77,8 +77,11 @@ def simulate_images(
 
 
 def _write_scenes(images: Images, folder: Path) -> None:
-    """As 8-bit PNG."""
+    """As 8-bit PNG, in place of those of another series."""
     folder.mkdir(parents=True, exist_ok=True)
+    for former in folder.glob("*.png"):
+        if former.stem.isdecimal():
+            former.unlink()
     for index, image in enumerate(images):
         pixels = (255 * image[0]).round().to(torch.uint8).numpy()
         name = f"{_name(index, len(images))}.png"

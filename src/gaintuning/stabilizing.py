@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gaintuning._types import Images
-from gaintuning.noise import Poisson, PoissonGaussian
+from gaintuning.noise import Noise, Poisson, PoissonGaussian
 
 ShotNoise: TypeAlias = Poisson | PoissonGaussian
 
@@ -68,6 +68,18 @@ class Stabilized(nn.Module):
         counts = t**2 / 4 + root / 4 / t - 11 / 8 / t**2 + 5 * root / 8 / t**3 - 1 / 8
         intensities: Tensor = (counts - self.read).clamp(min=0) * self.gain + self.offset
         return intensities
+
+
+def stabilized(network: nn.Module, noise: Noise) -> Stabilized:
+    """A network between Anscombe's transform and its inverse.
+
+    Raises
+    ------
+    ValueError : the noise is not shot noise.
+    """
+    if not isinstance(noise, (Poisson, PoissonGaussian)):
+        raise ValueError(f"Anscombe's transform is for shot noise, and the noise is {noise}")
+    return Stabilized(network, noise)
 
 
 def of_inner_network(gains: dict[str, Tensor], *, stabilized: bool) -> dict[str, Tensor]:

@@ -11,15 +11,14 @@ from gaintuning.in_range import (
     CROPS,
     LIKELY,
     SIDE,
-    SURE,
+    SURELY,
     bring_into_range,
     fall_on_crops,
     of_fine_pixels,
 )
 from gaintuning.judging import MOST_DRAWS
-from gaintuning.noise import Poisson, PoissonGaussian
 from gaintuning.patches import detailed_crops
-from gaintuning.stabilizing import Stabilized
+from gaintuning.stabilizing import stabilized
 
 Way: TypeAlias = tuple[nn.Module, Adaptation]
 
@@ -49,12 +48,11 @@ def ways_if_better(another: nn.Module, few: Images, adaptation: Adaptation, way:
     if certainty(in_the_way_of(another, way[1]), draws=1) <= LIKELY:
         return []
     ways = bring_into_range(another, few, adaptation)
-    return ways if certainty(ways[0], MOST_DRAWS) > SURE else []
+    return ways if certainty(ways[0], MOST_DRAWS) > SURELY else []
 
 
 def in_the_way_of(network: nn.Module, found: Adaptation) -> Way:
     """A network that sees an image as another does."""
-    noise = found.noise_in_bins
-    if found.stabilized and isinstance(noise, (Poisson, PoissonGaussian)):
-        return Stabilized(network, noise), found
+    if found.stabilized:
+        network = stabilized(network, found.noise_in_bins)
     return network, found

@@ -8,14 +8,13 @@ from dataclasses import astuple, dataclass, fields
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
-from shutil import which
-from subprocess import run
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import torch
 
 from gaintuning.outputs import whole_file
+from gaintuning.source_version import source_version
 from gaintuning.workers import workers
 
 CaseT = TypeVar("CaseT")
@@ -52,9 +51,9 @@ def fill(
 
     Parameters
     ----------
-    table : a CSV file; what it holds is kept.
+    table : a CSV file; what it holds is kept, but for the errors of cases that are asked again.
     kind : classes of cases and scores, which are dataclasses of numbers and words.
-    cases : what is to be measured.
+    cases : what is to be measured, each once.
     measure : for more than one process, a function that can be pickled.
     processes : how many compute at a time, each with its part of the threads.
 
@@ -66,10 +65,15 @@ def fill(
     ------
     ValueError : the file is another table.
     """
-    rows = [row for row in read_table(table, kind) if not row["error"]]
+    by_cells = {tuple(_cells(case)): case for case in cases}
+    rows = [
+        row
+        for row in read_table(table, kind)
+        if not row["error"] or _cells_of_case(row, kind) not in by_cells
+    ]
     done = {_cells_of_case(row, kind) for row in rows}
-    missing = [case for case in cases if tuple(_cells(case)) not in done]
-    left, made_by = len(missing), [_version(), version("torch"), _machine()]
+    missing = [case for cells, case in by_cells.items() if cells not in done]
+    left, made_by = len(missing), [source_version(), version("torch"), _machine()]
     for case, score, error, seconds in _measured(missing, measure, processes):
         scores = [""] * len(_names(kind.score)) if score is None else _cells(score)
         cells = [*_cells(case), *scores, error, *made_by, f"{seconds:.1f}"]
@@ -144,18 +148,6 @@ def _attempt(measure: Callable[[CaseT], ScoreT], case: CaseT) -> tuple[ScoreT | 
     except Exception as reason:  # one failure does not lose the rest
         error = f"{type(reason).__name__}: {reason}"
     return score, error, perf_counter() - start
-
-
-def _version() -> str:
-    """With the commit, where the package lies in its repository."""
-    root, git = Path(__file__).parents[2], which("git")
-    found = [version("gaintuning")]
-    if git and (root / ".git").exists():
-        asked = run(
-            [git, "-C", root, "describe", "--always", "--dirty"], capture_output=True, text=True
-        )
-        found.append(asked.stdout.strip())
-    return "+".join(filter(None, found))
 
 
 def _machine() -> str:

@@ -22,7 +22,7 @@ class Entry:
     ----------
     step : steps done.
     seconds : spent on them.
-    loss : mean squared error of the training patches, over about a hundred last steps.
+    loss : what the recipe minimises, over about a hundred last steps.
     psnr : of the validation images in dB, by the name of the noise.
     """
 

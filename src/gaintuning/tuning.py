@@ -27,6 +27,7 @@ from gaintuning.line_search import losses_along, lowest_along, surest_along
 from gaintuning.noise import Noise
 from gaintuning.patches import chess_board
 from gaintuning.progress import stage_of
+from gaintuning.validate import check_finite_and_large_enough
 
 ROUNDED = 0.05
 """Noise that is weaker leaves an error, of an image in [0, 1], to which bfloat16 would add."""
@@ -153,7 +154,11 @@ def tune(
     schedule : how long and how fast.
     rng : source of randomness, on the CPU: the same state gives the same result.
     progress : called after each step with the number done and the number in all, if no round
-        is left out.
+        is left out, and at the end.
+
+    Raises
+    ------
+    ValueError : they are too small, or not finite.
 
     Examples
     --------
@@ -164,6 +169,7 @@ def tune(
     >>> tuned = tune(UNet(), noisy, Sure(0.1), schedule=Schedule(steps=2), rng=rng)
     >>> denoised = tuned.network(noisy)
     """
+    check_finite_and_large_enough(noisy)
     schedule, judge = schedule or Schedule(), judge or objective
     # The same random draws judge throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
@@ -216,6 +222,8 @@ def tune(
         starts, at_starts, seen_at_starts = ends, at_ends, seen_at_ends
         error_at_starts = error_at_ends
 
+    if progress:
+        progress(1, 1)
     middles = [start.lerp(end, 0.5) for start, end in zip(starts, ends, strict=True)]
     at_middles, seen_at_middles = losses_at(middles)
     way, seen_way = (

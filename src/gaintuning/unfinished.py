@@ -20,6 +20,9 @@ from gaintuning.files import make_room
 from gaintuning.image import OpenImage
 from gaintuning.outputs import whole_file
 
+_LEARNED = "learned-{}.safetensors"
+"""With the number of frames after which it was known."""
+
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
@@ -43,7 +46,6 @@ class Unfinished:
         self.folder = self.target.parent / f".{self.target.name}.unfinished"
         self.frames = self.folder / self.target.name
         self.request_file = self.folder / "request.json"
-        self.learned_file = self.folder / "learned.safetensors"
         self.room_file = self.folder / "room"
         # A byte for each frame that is done: appending one cannot leave half a number behind.
         self.count = self.folder / "done"
@@ -92,7 +94,7 @@ class Unfinished:
             if json.loads(self.request_file.read_text()) != self.request:
                 return None
             int(self.room_file.read_text())
-            return read_learned(self.learned_file)
+            return read_learned(self._learned_so_far())
         except (OSError, ValueError, TypeError, KeyError, SafetensorError):
             return None  # as after a loss of power, or by another version
 
@@ -104,16 +106,30 @@ class Unfinished:
         """Make room for the frames, in that dtype, and keep what they are denoised by."""
         for file in (self.count, self.frames):  # without which the rest is overwritten
             file.unlink(missing_ok=True)
+        for file in self.folder.glob(_LEARNED.format("*")):
+            file.unlink()
         self.request_file.write_text(json.dumps(self.request))
-        self._keep(learned, told)
+        self._keep(0, learned, told)
         nothing = np.broadcast_to(np.zeros((), dtype), self.movie.pixels.shape)
         room = make_room(self.frames, replace(self.movie, pixels=nothing))
         self.room_file.write_text(str(room))
         self.count.touch()
 
-    def _keep(self, learned: Sequence[Learned], told: Any) -> None:
-        with whole_file(self.learned_file) as file:
+    def _keep(self, done: int, learned: Sequence[Learned], told: Any) -> None:
+        """What is known after so many frames, beside what was known before."""
+        with whole_file(self.folder / _LEARNED.format(done)) as file:
             write_learned(file, learned, told)
+
+    def _learned_so_far(self) -> Path:
+        """The last before the frame to go on with; there may be one of that frame, if it was being
+        written.
+        """
+        numbers = [
+            int(file.name.split("-")[1].split(".")[0])
+            for file in self.folder.glob(_LEARNED.format("*"))
+        ]
+        last = max(number for number in numbers if number <= self.done)
+        return self.folder / _LEARNED.format(last)
 
     def write(self, frame: NDArray[Any], learned: Sequence[Learned] | None = None) -> None:
         """Add the next frame, and what is known after it if that is new; it counts once both are
@@ -126,10 +142,13 @@ class Unfinished:
             file.write(pixels.tobytes())
             file.flush()
             os.fsync(file.fileno())
-        if learned is not None:
-            self._keep(learned, read_learned(self.learned_file)[1])
+        former = self._learned_so_far() if learned is not None else None
+        if learned is not None and former is not None:
+            self._keep(self.done + 1, learned, read_learned(former)[1])
         with self.count.open("ab") as file:
             file.write(b".")
+        if former is not None:
+            former.unlink()
 
     def finish(self) -> None:
         """Put the file in its place."""

@@ -1,0 +1,148 @@
+"""Pixels without the noise of the model are given it, so that what is learned of noise holds there.
+
+An estimate of the error takes each pixel to have the noise of the model. Where nothing varies it
+would reward whoever takes more away than is there, and where intensities are cut off, whoever bends
+the rest towards the end. So before anything else
+
+- level areas get noise, and in the result are again what they were;
+- what is cut off at an end e is drawn as it could have been: of the noise around the clean
+  intensity x, what lies beyond e. x is told by a denoiser g of the image as it is, whose result is
+  about the mean of what was cut off; with d = (x - e) / sigma and the normal density and
+  distribution, (g - e) / sigma = d cdf(d) + pdf(d) (Foi 2009).
+
+References
+----------
+Foi, Clipped noisy images: heteroskedastic modeling and practical denoising, Signal Processing
+89(12), 2009, https://doi.org/10.1016/j.sigpro.2009.04.035
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import norm
+from torch import Generator, Tensor, nn
+
+from gaintuning.noise import Noise
+from gaintuning.odd_pixels import cut_off_ends, level_areas
+from gaintuning.tiles import run
+
+KNOWN = 0.15
+"""As strong as noise may be for the denoiser, of an image whose intensities span 1."""
+
+LOOKED_AT = 2**22
+"""So many pixels tell whether intensities are cut off."""
+
+DISTANCES = np.linspace(-4.0, 8.0, 2401)
+"""Of a clean intensity from the end, in standard deviations: what lies further beyond cannot be
+told."""
+
+LITTLE = 1e-3
+"""With so small a part of the mean variance a pixel has no noise by the model either."""
+
+
+@dataclass(frozen=True, eq=False)
+class FilledIn:
+    """Planes as they could have been.
+
+    Parameters
+    ----------
+    planes, noisy : (n, samples, height, width), in the units of the image, and as they were given.
+    level : which of their pixels lie in level areas.
+    drawn : which were cut off.
+    low, high : between them lies what was not cut off; infinite where nothing was.
+    """
+
+    planes: NDArray[np.generic]
+    noisy: NDArray[np.generic]
+    level: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
+    low: float
+    high: float
+
+    def as_it_was(self, denoised: NDArray[np.floating]) -> NDArray[np.floating]:
+        """A result of these planes, for those that were given."""
+        return np.where(self.level, self.noisy, denoised.clip(self.low, self.high))
+
+
+def fill_in(
+    planes: NDArray[np.generic], noise: Noise, denoiser: nn.Module, rng: Generator
+) -> FilledIn:
+    """Give pixels without it the noise of the model.
+
+    Parameters
+    ----------
+    planes : (n, samples, height, width)
+    noise : in their units.
+    denoiser : for gray images of intensities in [0, 1].
+    rng : source of randomness, on the CPU.
+
+    Examples
+    --------
+    >>> from gaintuning import zoo
+    >>> from gaintuning.noise import Gaussian
+    >>> noisy = np.random.default_rng(0).normal(100, 10, size=(1, 1, 64, 64))
+    >>> noisy[..., :20, :] = 0
+    >>> found = fill_in(noisy, Gaussian(10), zoo.load(zoo.DEFAULT)[0], Generator().manual_seed(0))
+    >>> float(found.level.mean()), bool(abs(found.planes[..., :20, :].std() - 10) < 1)
+    (0.3125, True)
+    """
+    seen = torch.from_numpy(planes.astype(np.float64)).flatten(0, 1)[:, None]
+    variance = noise.variance(seen)
+    has_noise = variance > LITTLE * variance.mean()
+    level = level_areas(seen.float()) & has_noise
+    low, high = _ends(seen, has_noise)
+    filled = torch.where(level, noise.sample(seen, rng), seen) if level.any() else seen
+    drawn = torch.zeros_like(level)
+    if low > -inf or high < inf:
+        guess = _denoised(filled, noise, denoiser)
+        for end, inwards in ((low, 1.0), (high, -1.0)):
+            if abs(end) < inf:
+                gathered = (seen == end) & ~level
+                filled = _drawn_beyond(filled, gathered, guess, noise, end, inwards, rng)
+                drawn |= gathered
+    shape = planes.shape
+    whole = filled.reshape(shape).numpy() if bool((level | drawn).any()) else planes
+    of_level, of_drawn = (each.reshape(shape).numpy() for each in (level, drawn))
+    return FilledIn(whole, planes, of_level, of_drawn, low, high)
+
+
+def _ends(seen: Tensor, has_noise: Tensor) -> tuple[float, float]:
+    """At which intensities are cut off. Many pixels that are would be in any part of an image."""
+    step = max(1, round((seen.numel() / LOOKED_AT) ** 0.5))
+    ends = [-inf, inf]
+    extremes = (float(seen.min()), float(seen.max()))
+    for index, end in enumerate(cut_off_ends(seen[..., ::step, ::step])):
+        if end == extremes[index] and bool(has_noise[seen == end].any()):
+            ends[index] = end
+    return ends[0], ends[1]
+
+
+def _denoised(planes: Tensor, noise: Noise, denoiser: nn.Module) -> Tensor:
+    """In the middle of the denoiser's range, with noise that it knows."""
+    center, sigma = float(planes.mean()), float(noise.variance(planes).mean() ** 0.5)
+    shrink = min(1 / float(planes.max() - planes.min()), KNOWN / sigma)
+    unit = ((planes - center) * shrink + 0.5).float()
+    return torch.from_numpy((run(denoiser, unit) - 0.5) / shrink + center)
+
+
+def _drawn_beyond(
+    planes: Tensor,
+    which: Tensor,
+    guess: Tensor,
+    noise: Noise,
+    end: float,
+    inwards: float,
+    rng: Generator,
+) -> Tensor:
+    sigma = noise.variance(guess)[which].sqrt().clamp(min=1e-12).numpy()
+    of_cut_off = DISTANCES * norm.cdf(DISTANCES) + norm.pdf(DISTANCES)
+    seen = inwards * (guess[which].numpy() - end) / sigma
+    distance = np.interp(seen, of_cut_off, DISTANCES)
+    part = torch.rand(len(distance), generator=rng, dtype=torch.float64).numpy()
+    beyond = distance + norm.ppf((part * norm.cdf(-distance)).clip(1e-300))
+    filled = planes.clone()
+    filled[which] = torch.from_numpy(end + inwards * sigma * beyond.clip(max=0.0))
+    return filled
