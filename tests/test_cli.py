@@ -391,7 +391,7 @@ def bad_image(kind: str, folder: Path) -> Path:
         ("truncated tiff", "bad.tif"),
         ("truncated npy", "bad.npy"),
         ("nan", "NaN or infinite; replace single ones"),
-        ("infinite", "NaN or infinite; replace them"),
+        ("infinite", "NaN or infinite; replace single ones"),
         ("constant", "no image to denoise"),
         ("one pixel", "no image to denoise"),
         ("too small", "--no-tune"),

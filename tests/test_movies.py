@@ -298,26 +298,36 @@ def test_a_run_that_was_killed_is_gone_on_with(tmp_path: Path, each: list[str]) 
     assert target.read_bytes() == (tmp_path / "whole.tif").read_bytes()
 
 
-def test_a_frame_that_was_learned_from_but_does_not_count_is_not_begun_with_what_it_taught(
+def test_what_a_frame_taught_counts_when_the_frame_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, target, each = movie_in(tmp_path), tmp_path / "a.tif", "--each-frame"
-    assert run(source, tmp_path / "whole.tif", each).exit_code == 0
-    keep, stopped_in = unfinished.Unfinished._keep, []
+    movie = Image(counts((3, 32, 40)), "TYX")
+    known = [
+        [Learned(IntensityRange(0.0, 1.0), Gaussian(0.1), {"conv": torch.full((2,), 1.0 + number)})]
+        for number in range(3)
+    ]
+    keep = unfinished.Unfinished._keep
+
+    def taught_last(work: unfinished.Unfinished) -> float:
+        found = work.found()
+        assert found is not None
+        return float(found[0][0].gains["conv"][0])
 
     def keep_and_stop(work: unfinished.Unfinished, done: int, *what: object) -> None:
         keep(work, done, *what)
-        if done:
-            stopped_in.append(done - 1)
+        if done == 2:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(unfinished.Unfinished, "_keep", keep_and_stop)
-        assert run(source, target, each).exit_code == 130
-    told = run(source, target, each).output
-    (frame,) = stopped_in
-    assert (f"gone on with from frame {frame} on" in told) == (frame > 0)
-    assert target.read_bytes() == (tmp_path / "whole.tif").read_bytes()
+    with unfinished.Unfinished(tmp_path / "a.tif", movie, {}) as work, monkeypatch.context() as m:
+        m.setattr(unfinished.Unfinished, "_keep", keep_and_stop)
+        work.begin(known[0], "told", movie.pixels.dtype)
+        work.write(movie.pixels[0], known[1])
+        with pytest.raises(KeyboardInterrupt):
+            work.write(movie.pixels[1], known[2])
+    with unfinished.Unfinished(tmp_path / "a.tif", movie, {}) as work:
+        assert (work.done, taught_last(work)) == (1, 2.0)
+        work.write(movie.pixels[1], known[2])
+        assert (work.done, taught_last(work)) == (2, 3.0)
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
