@@ -177,7 +177,9 @@ HOLD = {
     "filters": ["more precisely targeted"],
     "micrographs": [
         "-tem: GainTuning beats the pre-trained",
-        "3 dB, blind-spot-tem:",
+        "3 dB, blind-spot-tem: GainTuning beats",
+        "3 dB, blind-spot-tem: and finds the columns of the surface no worse on",
+        "3 dB, blind-spot-tem: and finds the columns of the support no worse on",
         "beats bm3d-anscombe.",
         "beats bm3d-anscombe@8.",
         "beats topaz.",

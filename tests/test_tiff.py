@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,31 @@ def test_the_largest_series_is_read(tmp_path):
     image = read_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(image.pixels, STACK)
     assert image.others == 1
+
+
+def test_what_imagej_shows_of_an_image_is_kept(tmp_path):
+    colors = [np.eye(3, 256, dtype=np.uint8), np.ones((3, 256), np.uint8)]
+    shown = {
+        "mode": "composite",
+        "Labels": ["DAPI", "GFP"],
+        "Ranges": (0.0, 200.0, 10.0, 90.0),
+        "Info": "Objective: 63x/1.4",
+        "LUTs": colors,
+    }
+    source = tmp_path / "a.tif"
+    tifffile.imwrite(source, STACK[:2], imagej=True, metadata={"axes": "CYX", **shown})
+    image = replace(read_image(source), acquisition={"exposure": (0.1, "s")})
+    write_image(tmp_path / "b.tif", image)
+    write_image(tmp_path / "c.tif", read_image(tmp_path / "b.tif"))
+    write_image(tmp_path / "d.mrc", replace(image, pixels=image.pixels[0], axes="YX"))
+    for name in ("b.tif", "c.tif"):
+        with tifffile.TiffFile(tmp_path / name) as file:
+            found = file.imagej_metadata
+        assert found["mode"] == "composite"
+        assert found["Labels"] == shown["Labels"]
+        assert found["Ranges"] == shown["Ranges"]
+        assert found["Info"].splitlines() == ["Objective: 63x/1.4", "exposure: 0.1 s"]
+        np.testing.assert_array_equal(found["LUTs"], colors)
 
 
 def test_a_color_map_is_left_out(tmp_path):

@@ -14,13 +14,8 @@ from numpy.typing import NDArray
 from gaintuning.complaints import complaints_of
 from gaintuning.image import Decoded, Image, OpenImage
 from gaintuning.outputs import check_place, whole_file
-from gaintuning.tiff import (
-    UnusableError,
-    check_ome,
-    make_room_in_tiff,
-    open_tiff,
-    write_tiff,
-)
+from gaintuning.tiff import UnusableError, open_tiff
+from gaintuning.tiff_writing import check_ome, make_room_in_tiff, write_tiff
 from gaintuning.validate import default_axes
 
 _JPEG = (".jpg", ".jpeg")
@@ -120,9 +115,9 @@ def write_image(path: Path, image: Image, *, overwrite: bool = False) -> None:
 
     .tif and .tiff are ImageJ hyperstacks where ImageJ can hold the image, and else plain TIFF;
     .ome.tif and .ome.tiff are OME-TIFF. All keep dtype, axes, pixel size and acquisition, but for
-    OME's axes of length 1; so does MRC (.mrc, .mrcs, .map, .rec, .st), with lengths in Å; what
-    was read from MRC keeps its origin and its extended header there. .png and .npy keep the pixels
-    alone.
+    OME's axes of length 1; ImageJ's keep its colors, display range, labels and notes. So does MRC
+    (.mrc, .mrcs, .map, .rec, .st), with lengths in Å; what was read from MRC keeps its origin and
+    its extended header there. .png and .npy keep the pixels alone.
 
     Raises
     ------
@@ -157,7 +152,7 @@ def make_room(path: Path, like: OpenImage) -> int:
     True
     """
     suffix = path.suffix.lower()
-    how = (like.axes, like.pixel_size, like.acquisition)
+    how = (like.axes, like.pixel_size, like.acquisition, like.own_header)
     if suffix == ".npy":
         dtype = like.pixels.dtype.newbyteorder("=")
         room = np.lib.format.open_memmap(path, "w+", dtype, like.pixels.shape)
@@ -165,7 +160,7 @@ def make_room(path: Path, like: OpenImage) -> int:
     if suffix in _MRC:
         from gaintuning.mrc import make_room_in_mrc
 
-        return make_room_in_mrc(path, like.pixels, *how, like.own_header)
+        return make_room_in_mrc(path, like.pixels, *how)
     return make_room_in_tiff(path, like.pixels, *how, ome=path.name.lower().endswith(_OME))
 
 
@@ -303,7 +298,7 @@ def _check_format(path: Path, image: OpenImage) -> None:
 
 def _encode(file: BinaryIO, path: Path, image: Image) -> None:
     name, pixels = path.name.lower(), _native(image.pixels)
-    how = (image.axes, image.pixel_size, image.acquisition)
+    how = (image.axes, image.pixel_size, image.acquisition, image.own_header)
     if name.endswith(".png"):
         file.write(imagecodecs.png_encode(pixels))
     elif name.endswith(".npy"):
@@ -311,7 +306,7 @@ def _encode(file: BinaryIO, path: Path, image: Image) -> None:
     elif path.suffix.lower() in _MRC:
         from gaintuning.mrc import write_mrc
 
-        write_mrc(Path(file.name), pixels, *how, image.own_header)
+        write_mrc(Path(file.name), pixels, *how)
     else:
         write_tiff(file, pixels, *how, ome=name.endswith(_OME))
 

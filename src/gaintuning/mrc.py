@@ -115,7 +115,7 @@ def write_mrc(
     axes: str,
     pixel_size: PixelSize,
     acquisition: Acquisition,
-    own_header: Mapping[str, NDArray[Any]],
+    own_header: Mapping[str, Any],
 ) -> None:
     """Write a plane, a stack or a volume; `check_mrc` says before what MRC cannot hold."""
     with mrcfile.new(path, overwrite=True) as mrc:
@@ -131,7 +131,7 @@ def make_room_in_mrc(
     axes: str,
     pixel_size: PixelSize,
     acquisition: Acquisition,
-    own_header: Mapping[str, NDArray[Any]],
+    own_header: Mapping[str, Any],
 ) -> int:
     """Write all of an MRC but the pixels, for which there is room from the byte returned on."""
     mode = mrcfile.utils.mode_from_dtype(like.dtype)
@@ -146,7 +146,7 @@ def _describe(
     axes: str,
     pixel_size: PixelSize,
     acquisition: Acquisition,
-    own_header: Mapping[str, NDArray[Any]],
+    own_header: Mapping[str, Any],
 ) -> None:
     if axes == "TYX":
         mrc.set_image_stack()
@@ -160,7 +160,7 @@ def _describe(
     mrc.voxel_size = x, y, z
     for line in to_text(acquisition).splitlines():
         mrc.add_label(line)
-    for name in own_header.keys() - {"extended_header"}:
+    for name in own_header.keys() & {*_GEOMETRY, *_OF_PROGRAMS}:
         mrc.header[name] = own_header[name]
 
 

@@ -1,36 +1,30 @@
 """TIFF as microscopes and ImageJ write it: axes and pixel size in their three dialects."""
 
 import logging
-import math
 import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
 from gaintuning._types import Pixels
-from gaintuning.acquisition import Acquisition, from_text, known, to_text
+from gaintuning.acquisition import Acquisition, from_text, known
 from gaintuning.complaints import complaints_of
 from gaintuning.image import Decoded
-from gaintuning.pixels import CENTIMETRES, Converted, PixelSize, known_sizes
+from gaintuning.pixels import Converted, PixelSize, known_sizes
 
-_IMAGEJ_NAMES = {"µm": "um", "in": "inch", "Å": "Angstrom"}
 _RESOLUTION_UNITS = {2: "in", 3: "cm"}
 
-_IMAGEJ_DTYPES = ("uint8", "uint16", "int16", "float32")
-_OME_DTYPES = (
-    "int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64"
-)  # fmt: skip
-_IMAGEJ_BYTES = 2**32 - 2**25  # of pixels, which leaves some for the tags
+_OF_IMAGEJ = ("Info", "Labels", "LUTs", "Ranges", "max", "min", "mode")
+"""How ImageJ shows an image, and what people wrote on it."""
+
 _FIRST_PRIVATE_TAG = 32768
-_LARGEST = 2**32 - 1
 
 
 class UnusableError(ValueError):
@@ -66,10 +60,12 @@ def open_tiff(path: Path) -> Decoded:
         pixel_size = _pixel_size(tiff, series)
         acquisition = _acquisition(tiff, series)
         others = len(tiff.series) - 1
+        imagej = (tiff.imagej_metadata or {}) if series.kind == "imagej" else {}
+        shown = {name: imagej[name] for name in _OF_IMAGEJ if name in imagej}
     for complaint in complaints:
         if _means_loss(complaint):
             raise ValueError(complaint.getMessage())
-    return Decoded(found, axes, pixel_size, acquisition, others=others)
+    return Decoded(found, axes, pixel_size, acquisition, {"imagej": shown}, others)
 
 
 def _check_room(series: tifffile.TiffPageSeries) -> None:
@@ -81,73 +77,6 @@ def _check_room(series: tifffile.TiffPageSeries) -> None:
             f"{series.nbytes / 1e9:.1f} GB of unpacked pixels do not fit into {folder}, which has "
             f"{free / 1e9:.1f} GB free; name another folder by the variable TMPDIR",
         )
-
-
-def write_tiff(
-    file: BinaryIO,
-    pixels: NDArray[Any],
-    axes: str,
-    pixel_size: PixelSize,
-    acquisition: Acquisition,
-    *,
-    ome: bool = False,
-) -> None:
-    """Write an ImageJ hyperstack if that holds all there is, and else a plain TIFF; or OME-TIFF.
-
-    `check_ome` says before what OME-TIFF cannot hold.
-
-    Examples
-    --------
-    >>> from tempfile import mkdtemp
-    >>> path = Path(mkdtemp()) / "cells.tif"
-    >>> with path.open("wb") as file:
-    ...     write_tiff(file, np.zeros((5, 8, 8), np.uint16), "TYX", {}, {})
-    >>> open_tiff(path).axes
-    'TYX'
-    """
-    tifffile.imwrite(file, pixels, **_arguments(pixels, axes, pixel_size, acquisition, ome))
-
-
-def make_room_in_tiff(
-    path: Path,
-    like: Pixels,
-    axes: str,
-    pixel_size: PixelSize,
-    acquisition: Acquisition,
-    *,
-    ome: bool = False,
-) -> int:
-    """Write all of a TIFF but the pixels, for which there is room from the byte returned on."""
-    place = tifffile.imwrite(
-        path,
-        shape=like.shape,
-        dtype=like.dtype.newbyteorder("="),
-        returnoffset=True,
-        **_arguments(like, axes, pixel_size, acquisition, ome),
-    )
-    assert place is not None  # as nothing is compressed
-    return place[0]
-
-
-def check_ome(pixels: Pixels, axes: str, pixel_size: PixelSize) -> None:
-    """Refuse an image that OME-TIFF has no place for.
-
-    Raises
-    ------
-    ValueError : the dtype, gray with alpha, or a unit of the pixel size is not in OME's schema.
-
-    Examples
-    --------
-    >>> check_ome(np.zeros((5, 8, 8), np.float32), "ZYX", {"Z": (0.3, "µm")})
-    """
-    cure = "write a .tif"
-    if pixels.dtype.name not in _OME_DTYPES:
-        raise ValueError(f"OME-TIFF holds {', '.join(_OME_DTYPES)}, not {pixels.dtype}; {cure}")
-    if axes.endswith("S") and pixels.shape[-1] == 2:
-        raise ValueError(f"OME-TIFF holds no gray with alpha (axes {axes}, S of 2); {cure}")
-    for _, unit in pixel_size.values():
-        if unit not in CENTIMETRES:
-            raise ValueError(f"OME-TIFF has no unit {unit!r}, but {', '.join(CENTIMETRES)}; {cure}")
 
 
 def _means_loss(complaint: logging.LogRecord) -> bool:
@@ -246,94 +175,3 @@ def _from_physical_sizes(metadata: Mapping[str, Any]) -> PixelSize:
             for axis in "ZYX"
         }
     )
-
-
-def _physical_sizes(pixel_size: PixelSize) -> dict[str, Any]:
-    metadata: dict[str, Any] = {}
-    for axis, (length, unit) in pixel_size.items():
-        metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": unit}
-    return metadata
-
-
-def _fits_imagej(pixels: Pixels, axes: str, pixel_size: PixelSize) -> bool:
-    planes = axes.removesuffix("S")
-    if "S" in axes and (pixels.dtype != np.uint8 or pixels.shape[-1] != 3):
-        return False
-    units = {unit for _, unit in pixel_size.values()}
-    return (
-        pixels.dtype.name in _IMAGEJ_DTYPES
-        and math.prod(pixels.shape) * pixels.dtype.itemsize < _IMAGEJ_BYTES
-        and planes == "".join(letter for letter in "TZCYX" if letter in planes)
-        and 1 not in pixels.shape[: len(planes)]  # tifffile takes planes one pixel wide for lines
-        and (not pixel_size or {"Y", "X"} <= set(pixel_size))
-        and len(units) <= 1
-        and all(_IMAGEJ_NAMES.get(unit, unit).isascii() for unit in units)
-        and all(_is_ratio(pixel_size[axis][0]) for axis in "YX" if axis in pixel_size)
-    )
-
-
-def _arguments(
-    like: Pixels, axes: str, pixel_size: PixelSize, acquisition: Acquisition, ome: bool
-) -> dict[str, Any]:
-    """What tifffile wants to be told, but for the pixels."""
-    text = to_text(acquisition)
-    if ome:
-        metadata = {"axes": axes, **_physical_sizes(pixel_size)}
-        described = {"Description": text} if text else {}
-        return {"ome": True, "metadata": metadata | described, **_color(like, axes)}
-    info: dict[str, Any] = {"Info": text} if text else {}
-    if not _fits_imagej(like, axes, pixel_size):
-        return {**_plain(axes, pixel_size, info), **_color(like, axes)}
-    interval, unit = acquisition.get("interval", (0.0, ""))
-    if unit == "s":
-        info["finterval"] = interval
-    return {**_imagej(axes, pixel_size, info), **_color(like, axes)}
-
-
-def _imagej(axes: str, pixel_size: PixelSize, info: Mapping[str, Any]) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"axes": axes, **info}
-    resolution = None
-    if pixel_size:
-        (x, unit), (y, _) = pixel_size["X"], pixel_size["Y"]
-        metadata["unit"] = _IMAGEJ_NAMES.get(unit, unit)
-        resolution = _ratio(x), _ratio(y)
-    if "Z" in pixel_size:
-        metadata["spacing"] = pixel_size["Z"][0]
-    return {"imagej": True, "metadata": metadata, "resolution": resolution}
-
-
-def _plain(axes: str, pixel_size: PixelSize, info: Mapping[str, Any]) -> dict[str, Any]:
-    # exact in the metadata, which open_tiff prefers; in the tags for other programs
-    x, y = (
-        length * CENTIMETRES.get(unit, math.inf)
-        for length, unit in (pixel_size.get(axis, (math.inf, "")) for axis in "XY")
-    )
-    in_tags = 1 / _LARGEST < min(x, y) <= max(x, y) < _LARGEST
-    return {
-        "metadata": {"axes": axes, **_physical_sizes(pixel_size), **info},
-        "resolution": (1 / x, 1 / y) if in_tags else None,
-        "resolutionunit": "CENTIMETER" if in_tags else None,
-    }
-
-
-def _is_ratio(length: float) -> bool:
-    pixels, units = _ratio(length)
-    return pixels > 0 and units / pixels == length
-
-
-def _ratio(length: float) -> tuple[int, int]:
-    """The integers of 32 bits whose ratio is nearest to the pixels in a unit, 1 / length."""
-    exact = Fraction(length)
-    ratio = min(exact, 1 / exact).limit_denominator(_LARGEST)
-    if exact < 1:
-        return ratio.denominator, ratio.numerator
-    return ratio.numerator, ratio.denominator
-
-
-def _color(pixels: Pixels, axes: str) -> dict[str, Any]:
-    # said in full, as tifffile takes three planes for a color image by itself
-    if not axes.endswith("S"):
-        return {"photometric": "minisblack"}
-    color = "minisblack" if pixels.shape[-1] == 2 else "rgb"
-    alpha = ["unassalpha"] if pixels.shape[-1] in (2, 4) else None
-    return {"photometric": color, "planarconfig": "contig", "extrasamples": alpha}
