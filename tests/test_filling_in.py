@@ -100,6 +100,37 @@ def test_a_frame_of_any_width_is_level(width: int, axis: int) -> None:
     assert found.sum() == width * image.shape[-2]
 
 
+@pytest.mark.parametrize("noise", [Gaussian(10.0), Poisson(2.0)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_single_pixels_far_off_are_given_what_is_around_and_stay(noise: Noise, sign: int) -> None:
+    noisy = sampled(noise, 600.0)
+    rows, columns = np.mgrid[3:200:20, 0:200:20]
+    noisy[..., rows, columns] += sign * 600
+    noisy[..., 100, 50:53] += 500  # which is no single one
+    found = fill_in(noisy, noise, MeanOfAll(), seeded())
+    assert found.single.sum() == rows.size
+    assert found.single[..., rows, columns].all()
+    assert abs(found.planes[found.single] - 600).max() < 5 * 1200**0.5
+    np.testing.assert_array_equal(found.as_it_was(0 * noisy)[found.single], noisy[found.single])
+
+
+def test_hot_pixels_do_no_harm_to_what_is_around() -> None:
+    noisy = CLEAN + np.random.default_rng(0).normal(0, 15, CLEAN.shape)
+    hot = noisy.copy()
+    hot[5::25, 7::25] = 4000
+    clear = hot != 4000
+    without, with_hot = (
+        denoise(image, network=zoo.DEFAULT, noise=Gaussian(15), intensity_range=(0, 255))
+        for image in (noisy, hot)
+    )
+    (found,) = with_hot.adaptations
+    assert found.single == (~clear).sum()
+    assert any(f"{found.single} single pixels" in remark for remark in found.remarks)
+    assert (with_hot.image[~clear] == 4000).all()
+    scores = [psnr(each.image[clear], CLEAN[clear], data_range=255) for each in (without, with_hot)]
+    assert scores[1] > scores[0] - 0.2
+
+
 def test_ends_and_steps_of_whole_numbers() -> None:
     noisy = (100 + 20 * torch.randn(300, 300, generator=seeded())).round()
     assert cut_off_ends(noisy) == (None, None)

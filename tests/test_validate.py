@@ -238,7 +238,7 @@ def test_a_network_of_small_outputs_is_not_blind() -> None:
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        (torch.zeros(1, 1, 1, 1), "too small to tune from"),
+        (torch.zeros(1, 1, 1, 1), "have no two halves to learn from"),
         (torch.full((1, 1, 40, 40), torch.nan), "NaN or infinite"),
     ],
 )

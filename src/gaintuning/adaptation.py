@@ -37,7 +37,8 @@ class Adaptation:
     noise : the noise model, in the units of the image.
     estimate : how the noise was found in the image; None if it was given.
     level, cut_off : parts of the pixels in areas where nothing varies, and of those that were cut
-        off at the lowest or the highest intensity; both were filled in, see `fill_in`.
+        off at the lowest or the highest intensity; these were filled in, see `fill_in`.
+    single : number of pixels far from all of their neighbours, likewise.
     bins : rows and columns of the bins whose means the network saw; 1 if it saw every pixel.
     blind : whether the network does not see a pixel in its own place.
     stabilized : whether the network saw shot noise made equally strong everywhere.
@@ -65,6 +66,7 @@ class Adaptation:
     estimate: NoiseEstimate | None = None
     level: float = 0.0
     cut_off: float = 0.0
+    single: int = 0
     bins: int = 1
     blind: bool = False
     stabilized: bool = False
@@ -183,6 +185,11 @@ class Adaptation:
             found.append(
                 f"{self.level:.1%} of the pixels lie in areas where nothing varies, as in a frame "
                 "or a mask: these stay as they are, and nothing was learned from them"
+            )
+        if self.single:
+            found.append(
+                f"{self.single} single pixels lie far beyond their neighbours, as where a camera "
+                "is defective: these stay as they are, and nothing was learned from them"
             )
         if self.cut_off > 0.01:
             found.append(

@@ -160,7 +160,12 @@ def denoise(
         whole = fill_in(planes, looked_at.noise, default_network(where), rng)
         filled.append(whole)
         found.append(
-            replace(looked_at, level=float(whole.level.mean()), cut_off=float(whole.drawn.mean()))
+            replace(
+                looked_at,
+                level=float(whole.level.mean()),
+                cut_off=float(whole.drawn.mean()),
+                single=int(whole.single.sum()),
+            )
         )
     for one in found:  # what cannot be is told before the work starts
         choose_objective(objective, pretrained, one.noise, blind=blind)
@@ -203,7 +208,7 @@ def denoise(
         adaptation = with_residual(attempt.adaptation, attempt.unit, output)
         adaptations.append(adaptation)
         expected = error_map(adaptation, attempt.network, attempt.unit, attempt.once)
-        error_maps.append(np.where(whole.level, 0, expected.reshape(whole.level.shape)))
+        error_maps.append(np.where(whole.as_given, 0, expected.reshape(whole.level.shape)))
         for made, each in ((outputs, output), (pretrained_outputs, attempt.pretrained)):
             in_units = adaptation.network_sees.from_unit(each).reshape(whole.level.shape)
             made.append(whole.as_it_was(in_units))

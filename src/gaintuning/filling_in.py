@@ -4,7 +4,8 @@ An estimate of the error takes each pixel to have the noise of the model. Where 
 would reward whoever takes more away than is there, and where intensities are cut off, whoever bends
 the rest towards the end. So before anything else
 
-- level areas get noise, and in the result are again what they were;
+- level areas get noise, and single pixels far from all of their neighbours the mean of these with
+  noise; in the result both are again what they were;
 - what is cut off at an end e is drawn as it could have been: of the noise around the clean
   intensity x, what lies beyond e. x is told by a denoiser g of the image as it is, whose result is
   about the mean of what was cut off; with d = (x - e) / sigma and the normal density and
@@ -24,9 +25,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 from torch import Generator, Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from gaintuning.noise import Noise
-from gaintuning.odd_pixels import cut_off_ends, level_areas
+from gaintuning.odd_pixels import cut_off_ends, far_from_neighbours, level_areas
 from gaintuning.tiles import run
 
 KNOWN = 0.15
@@ -38,6 +40,9 @@ LOOKED_AT = 2**22
 DISTANCES = np.linspace(-4.0, 8.0, 2401)
 """Of a clean intensity from the end, in standard deviations: what lies further beyond cannot be
 told."""
+
+FEW_COUNTS = 1.5
+"""Of them so many are added to a standard deviation."""
 
 LITTLE = 1e-3
 """With so small a part of the mean variance a pixel has no noise by the model either."""
@@ -51,6 +56,7 @@ class FilledIn:
     ----------
     planes, noisy : (n, samples, height, width), in the units of the image, and as they were given.
     level : which of their pixels lie in level areas.
+    single : which are single ones far from their neighbours.
     drawn : which were cut off.
     low, high : between them lies what was not cut off; infinite where nothing was.
     """
@@ -58,13 +64,19 @@ class FilledIn:
     planes: NDArray[np.generic]
     noisy: NDArray[np.generic]
     level: NDArray[np.bool_]
+    single: NDArray[np.bool_]
     drawn: NDArray[np.bool_]
     low: float
     high: float
 
     def as_it_was(self, denoised: NDArray[np.floating]) -> NDArray[np.floating]:
         """A result of these planes, for those that were given."""
-        return np.where(self.level, self.noisy, denoised.clip(self.low, self.high))
+        return np.where(self.as_given, self.noisy, denoised.clip(self.low, self.high))
+
+    @property
+    def as_given(self) -> NDArray[np.bool_]:
+        """Which pixels of the result are those that were given."""
+        return self.level | self.single
 
 
 def fill_in(
@@ -90,11 +102,18 @@ def fill_in(
     (0.3125, True)
     """
     seen = torch.from_numpy(planes.astype(np.float64)).flatten(0, 1)[:, None]
-    variance = noise.variance(seen)
-    has_noise = variance > LITTLE * variance.mean()
+    least = LITTLE * float(noise.variance(seen).mean())
+    has_noise = noise.variance(seen) > least
     level = level_areas(seen.float()) & has_noise
-    low, high = _ends(seen, has_noise)
-    filled = torch.where(level, noise.sample(seen, rng), seen) if level.any() else seen
+    around = _mean_of_neighbours(seen)
+    noise_around = noise.variance(around)
+    # Few counts are further from their mean than normal numbers.
+    deviation = noise_around.sqrt() + FEW_COUNTS * getattr(noise, "gain", 0.0)
+    single = far_from_neighbours(seen, deviation) & (noise_around > least) & ~level
+    low, high = _ends(seen[~single], has_noise[~single])
+    filled = torch.where(single, around, seen)
+    if bool((level | single).any()):
+        filled = torch.where(level | single, noise.sample(filled, rng), filled)
     drawn = torch.zeros_like(level)
     if low > -inf or high < inf:
         guess = _denoised(filled, noise, denoiser)
@@ -104,17 +123,22 @@ def fill_in(
                 filled = _drawn_beyond(filled, gathered, guess, noise, end, inwards, rng)
                 drawn |= gathered
     shape = planes.shape
-    whole = filled.reshape(shape).numpy() if bool((level | drawn).any()) else planes
-    of_level, of_drawn = (each.reshape(shape).numpy() for each in (level, drawn))
-    return FilledIn(whole, planes, of_level, of_drawn, low, high)
+    whole = filled.reshape(shape).numpy() if bool((level | single | drawn).any()) else planes
+    of_level, of_single, of_drawn = (each.reshape(shape).numpy() for each in (level, single, drawn))
+    return FilledIn(whole, planes, of_level, of_single, of_drawn, low, high)
+
+
+def _mean_of_neighbours(seen: Tensor) -> Tensor:
+    of_all = avg_pool2d(seen, 3, 1, 1, count_include_pad=False)
+    numbers = 9 * avg_pool2d(torch.ones_like(seen[:1]), 3, 1, 1)
+    return (of_all * numbers - seen) / (numbers - 1).clamp(min=1)
 
 
 def _ends(seen: Tensor, has_noise: Tensor) -> tuple[float, float]:
-    """At which intensities are cut off. Many pixels that are would be in any part of an image."""
-    step = max(1, round((seen.numel() / LOOKED_AT) ** 0.5))
+    """At which the intensities are cut off. Many pixels that are would be in any part of them."""
     ends = [-inf, inf]
     extremes = (float(seen.min()), float(seen.max()))
-    for index, end in enumerate(cut_off_ends(seen[..., ::step, ::step])):
+    for index, end in enumerate(cut_off_ends(seen[:: max(1, len(seen) // LOOKED_AT)])):
         if end == extremes[index] and bool(has_noise[seen == end].any()):
             ends[index] = end
     return ends[0], ends[1]

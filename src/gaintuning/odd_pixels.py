@@ -1,4 +1,4 @@
-"""Pixels without the noise of others: where nothing varies, and where intensities are cut off."""
+"""Pixels without the noise of others: single ones far off, level areas, and what is cut off."""
 
 import torch
 from torch import Tensor
@@ -9,6 +9,9 @@ from gaintuning._types import Images
 LEVEL = ((2, 2), (0, 4), (4, 0))
 """Height and width of areas in which no noise is ever level, as powers of 3: 9 x 9 pixels, or 81 in
 a line."""
+
+FAR = 8.0
+"""So many standard deviations beyond all of its neighbours no noise takes a pixel."""
 
 MANY = 1e-3
 """Part of the pixels that have an intensity at least that is cut off."""
@@ -41,6 +44,40 @@ def _highest(images: Images, size: tuple[int, int]) -> Images:
     for kernel, power in (((3, 1), size[0]), ((1, 3), size[1])):
         for apart in (3**each for each in range(power)):
             highest = max_pool2d(highest, kernel, 1, dilation=apart)
+    return highest
+
+
+def far_from_neighbours(images: Images, deviation: Tensor) -> Tensor:
+    """Single pixels beyond all of their neighbours by so many standard deviations of the noise.
+
+    They are defects of the camera, or hit by a cosmic ray; what a lens shows is wider than a pixel.
+
+    Parameters
+    ----------
+    images : (n, c, h, w)
+    deviation : of the noise, in their shape.
+
+    Examples
+    --------
+    >>> noisy = torch.randn(1, 1, 30, 30, generator=torch.Generator().manual_seed(0))
+    >>> noisy[..., 3, 7] = 20
+    >>> far_from_neighbours(noisy, torch.ones_like(noisy)).nonzero().tolist()
+    [[0, 0, 3, 7]]
+    """
+    above, below = (sign * images - _highest_neighbour(sign * images) for sign in (1, -1))
+    return torch.maximum(above, below) > FAR * deviation
+
+
+def _highest_neighbour(images: Images) -> Images:
+    """Of the eight around each pixel."""
+    around = pad(images, (1, 1, 1, 1), value=-torch.inf)
+    height, width = images.shape[-2:]
+    highest = torch.full_like(images, -torch.inf)
+    for top in range(3):
+        for left in range(3):
+            if (top, left) != (1, 1):
+                part = around[..., top : top + height, left : left + width]
+                highest = torch.maximum(highest, part)
     return highest
 
 

@@ -27,7 +27,7 @@ from gaintuning.line_search import losses_along, lowest_along, surest_along
 from gaintuning.noise import Noise
 from gaintuning.patches import chess_board
 from gaintuning.progress import stage_of
-from gaintuning.validate import check_finite_and_large_enough
+from gaintuning.validate import check_can_be_halved
 
 ROUNDED = 0.05
 """Noise that is weaker leaves an error, of an image in [0, 1], to which bfloat16 would add."""
@@ -158,7 +158,7 @@ def tune(
 
     Raises
     ------
-    ValueError : they are too small, or not finite.
+    ValueError : they have too few pixels to learn from one half, or some are not finite.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def tune(
     >>> tuned = tune(UNet(), noisy, Sure(0.1), schedule=Schedule(steps=2), rng=rng)
     >>> denoised = tuned.network(noisy)
     """
-    check_finite_and_large_enough(noisy)
+    check_can_be_halved(noisy)
     schedule, judge = schedule or Schedule(), judge or objective
     # The same random draws judge throughout.
     seed = int(torch.randint(2**62, (), generator=rng))
@@ -222,7 +222,7 @@ def tune(
         starts, at_starts, seen_at_starts = ends, at_ends, seen_at_ends
         error_at_starts = error_at_ends
 
-    if progress:
+    if progress and done + 1 < schedule.rounds:
         progress(1, 1)
     middles = [start.lerp(end, 0.5) for start, end in zip(starts, ends, strict=True)]
     at_middles, seen_at_middles = losses_at(middles)

@@ -76,9 +76,11 @@ def check_large_enough_to_tune(height: int, width: int) -> None:
         )
 
 
-def check_finite_and_large_enough(noisy: Images) -> None:
-    """Raise unless these are images to tune to, with a sentence that says what to do."""
-    check_large_enough_to_tune(*noisy.shape[-2:])
+def check_can_be_halved(noisy: Images) -> None:
+    """Raise unless images have finite pixels, of which each half can learn something."""
+    if min(noisy.shape[-2:]) < 2:
+        height, width = noisy.shape[-2:]
+        raise ValueError(f"images of {height} x {width} pixels have no two halves to learn from")
     if not noisy.isfinite().all():
         raise ValueError("some pixels are NaN or infinite; replace them first")
 
