@@ -14,6 +14,7 @@ from gaintuning._types import Denoiser, Images, Objective
 from gaintuning.adaptation import Adaptation, Array
 from gaintuning.binning import binned
 from gaintuning.error_map import expected_error
+from gaintuning.filling_in import FilledIn, fill_in
 from gaintuning.judging import Losses, Risk, compare, judged_pieces, pixel_losses
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
@@ -44,23 +45,38 @@ def look_at(
     which: str,
     *,
     blind: bool,
-) -> Adaptation:
-    """Range and noise of one channel, stated or found."""
+    rng: Generator,
+) -> tuple[Adaptation, FilledIn]:
+    """Range and noise of one channel, stated or found; and the channel, filled in."""
     if noise != "auto" and not isinstance(noise, (Gaussian, Poisson, PoissonGaussian)):
         raise TypeError(
             "noise must be Gaussian(sigma), Poisson(gain), PoissonGaussian(gain, sigma) or 'auto', "
             f"got {noise!r}; say which, as in gaintuning.Gaussian(25)"
         )
     try:
-        scale = (
-            IntensityRange(*intensity_range) if intensity_range is not None else find_range(planes)
-        )
+        stated = intensity_range
+        scale = find_range(planes) if stated is None else IntensityRange(*stated)
+        estimate: NoiseEstimate | None = None
+        model: Noise
         if noise == "auto":
             estimate = find_noise(planes, device)
-            return Adaptation(scale, scale, estimate.noise, estimate, blind=blind)
+            model = estimate.noise
+        else:
+            model = noise
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
-    return Adaptation(scale, scale, noise, blind=blind)
+    filled = fill_in(planes, model, default_network(device), rng)
+    found = Adaptation(
+        scale,
+        scale,
+        model,
+        estimate,
+        level=float(filled.level.mean()),
+        cut_off=float(filled.drawn.mean()),
+        single=int(filled.single.sum()),
+        blind=blind,
+    )
+    return found, filled
 
 
 def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:

@@ -1,6 +1,6 @@
 """Noisy image in, denoised image out: the whole path on one page."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from gaintuning import zoo
 from gaintuning._types import Images, Progress
 from gaintuning.adaptation import Adaptation, Array
-from gaintuning.adapting import default_network, error_map, look_at, with_residual
+from gaintuning.adapting import error_map, look_at, with_residual
 from gaintuning.attempts import best_attempt, tuned_attempt, untuned_attempt
 from gaintuning.choosing import ObjectiveName, choose_objective
-from gaintuning.filling_in import fill_in
 from gaintuning.gains import frozen_copy
 from gaintuning.in_range import bring_into_range
 from gaintuning.layout import lay_out_network
@@ -152,29 +151,19 @@ def denoise(
     number = next(pretrained.parameters()).dtype
     schedule = schedule or Schedule()
     blind = check_blind(pretrained, together)
-    found, filled = [], []
+    found = []
     for index, planes in enumerate(channels):
         which = f"channel {index}: " if len(channels) > 1 else ""
-        looked_at = look_at(planes, stated, intensity_range, where, which, blind=blind)
         rng = generator(seed, index, FILLING)
-        whole = fill_in(planes, looked_at.noise, default_network(where), rng)
-        filled.append(whole)
-        found.append(
-            replace(
-                looked_at,
-                level=float(whole.level.mean()),
-                cut_off=float(whole.drawn.mean()),
-                single=int(whole.single.sum()),
-            )
-        )
-    for one in found:  # what cannot be is told before the work starts
+        found.append(look_at(planes, stated, intensity_range, where, which, blind=blind, rng=rng))
+    for one, _ in found:  # what cannot be is told before the work starts
         choose_objective(objective, pretrained, one.noise, blind=blind)
 
     rng = generator(seed)
     adaptations, error_maps = [], []
     outputs: list[Array] = []
     pretrained_outputs: list[Array] = []
-    for index, (whole, adaptation) in enumerate(zip(filled, found, strict=True)):
+    for index, (adaptation, whole) in enumerate(found):
         of_channel = stage_of(progress, index, len(channels))
         seen_as = partial(in_unit, whole.planes, channels=together, number=number)
         unit = seen_as(adaptation.network_sees)
