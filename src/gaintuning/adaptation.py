@@ -149,7 +149,7 @@ class Adaptation:
             return "the pre-trained network was used as it is"
         if self.withdrawn:
             return "the pre-trained network was kept: the tuned one took away more than the noise"
-        if self.error_is_impossible:
+        if not self.accepted and self.error_is_impossible:
             return (
                 "the pre-trained network was kept: by the noise the error that is left would be "
                 "below zero"

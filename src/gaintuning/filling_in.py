@@ -27,6 +27,7 @@ from scipy.stats import norm
 from torch import Generator, Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from gaintuning._types import Images
 from gaintuning.noise import Noise
 from gaintuning.odd_pixels import cut_off_ends, far_from_neighbours, level_areas
 from gaintuning.tiles import run
@@ -101,50 +102,58 @@ def fill_in(
     >>> float(found.level.mean()), bool(abs(found.planes[..., :20, :].std() - 10) < 1)
     (0.3125, True)
     """
-    seen = torch.from_numpy(planes.astype(np.float64)).flatten(0, 1)[:, None]
-    least = LITTLE * float(noise.variance(seen).mean())
-    has_noise = noise.variance(seen) > least
-    level = level_areas(seen.float()) & has_noise
-    around = _mean_of_neighbours(seen)
-    noise_around = noise.variance(around)
-    # Few counts are further from their mean than normal numbers.
-    deviation = noise_around.sqrt() + FEW_COUNTS * getattr(noise, "gain", 0.0)
-    single = far_from_neighbours(seen, deviation) & (noise_around > least) & ~level
-    low, high = _ends(seen[~single], has_noise[~single])
-    filled = torch.where(single, around, seen)
-    if bool((level | single).any()):
-        filled = torch.where(level | single, noise.sample(filled, rng), filled)
-    drawn = torch.zeros_like(level)
-    if low > -inf or high < inf:
-        guess = _denoised(filled, noise, denoiser)
-        for end, inwards in ((low, 1.0), (high, -1.0)):
-            if abs(end) < inf:
-                gathered = (seen == end) & ~level
-                filled = _drawn_beyond(filled, gathered, guess, noise, end, inwards, rng)
-                drawn |= gathered
-    shape = planes.shape
-    whole = filled.reshape(shape).numpy() if bool((level | single | drawn).any()) else planes
-    of_level, of_single, of_drawn = (each.reshape(shape).numpy() for each in (level, single, drawn))
+    seen = torch.from_numpy(planes.astype(np.float32)).flatten(0, 1)[:, None]
+    least = LITTLE * float(noise.variance(seen.mean()))
+    # One by one, for the memory.
+    found = [_odd_pixels(plane, noise, least) for plane in seen.split(1)]
+    level, single = (torch.cat(masks) for masks in zip(*found, strict=True))
+    around = torch.where(single, seen.mean(), seen) if single.any() else seen
+    low, high = _ends(around, noise, least)
+    at_low, at_high = (((seen == end) & ~level & ~single) for end in (low, high))
+    drawn = at_low | at_high
+    of_level, of_single, of_drawn = (
+        each.reshape(planes.shape).numpy() for each in (level, single, drawn)
+    )
+    if not (level | single | drawn).any():
+        return FilledIn(planes, planes, of_level, of_single, of_drawn, low, high)
+    filled = torch.from_numpy(planes.astype(np.float64)).flatten(0, 1)[:, None]
+    filled[single] = _mean_of_neighbours(filled)[single]
+    filled[level | single] = noise.sample(filled[level | single], rng)
+    if drawn.any():
+        guess = _denoised(filled, noise, denoiser)[drawn]
+        inwards = torch.where(at_low[drawn], 1.0, -1.0)
+        filled[drawn] = _drawn_beyond(filled[drawn], guess, inwards, noise, rng)
+    whole = filled.reshape(planes.shape).numpy()
     return FilledIn(whole, planes, of_level, of_single, of_drawn, low, high)
 
 
-def _mean_of_neighbours(seen: Tensor) -> Tensor:
-    of_all = avg_pool2d(seen, 3, 1, 1, count_include_pad=False)
-    numbers = 9 * avg_pool2d(torch.ones_like(seen[:1]), 3, 1, 1)
-    return (of_all * numbers - seen) / (numbers - 1).clamp(min=1)
+def _odd_pixels(plane: Images, noise: Noise, least: float) -> tuple[Tensor, Tensor]:
+    """Those in level areas, and single ones far from their neighbours."""
+    level = level_areas(plane) & (noise.variance(plane) > least)
+    variance = noise.variance(_mean_of_neighbours(plane))
+    # Few counts are further from their mean than normal numbers.
+    deviation = variance.sqrt() + FEW_COUNTS * getattr(noise, "gain", 0.0)
+    return level, far_from_neighbours(plane, deviation) & (variance > least) & ~level
 
 
-def _ends(seen: Tensor, has_noise: Tensor) -> tuple[float, float]:
+def _mean_of_neighbours(planes: Images) -> Images:
+    of_all = avg_pool2d(planes, 3, 1, 1, count_include_pad=False)
+    numbers = 9 * avg_pool2d(torch.ones_like(planes[:1]), 3, 1, 1)
+    return (of_all * numbers - planes) / (numbers - 1).clamp(min=1)
+
+
+def _ends(planes: Images, noise: Noise, least: float) -> tuple[float, float]:
     """At which the intensities are cut off. Many pixels that are would be in any part of them."""
+    some = planes.flatten()[:: max(1, planes.numel() // LOOKED_AT)]
     ends = [-inf, inf]
-    extremes = (float(seen.min()), float(seen.max()))
-    for index, end in enumerate(cut_off_ends(seen[:: max(1, len(seen) // LOOKED_AT)])):
-        if end == extremes[index] and bool(has_noise[seen == end].any()):
+    extremes = (planes.min(), planes.max())
+    for index, end in enumerate(cut_off_ends(some)):
+        if end == float(extremes[index]) and float(noise.variance(extremes[index])) > least:
             ends[index] = end
     return ends[0], ends[1]
 
 
-def _denoised(planes: Tensor, noise: Noise, denoiser: nn.Module) -> Tensor:
+def _denoised(planes: Images, noise: Noise, denoiser: nn.Module) -> Images:
     """In the middle of the denoiser's range, with noise that it knows."""
     center, sigma = float(planes.mean()), float(noise.variance(planes).mean() ** 0.5)
     shrink = min(1 / float(planes.max() - planes.min()), KNOWN / sigma)
@@ -153,20 +162,20 @@ def _denoised(planes: Tensor, noise: Noise, denoiser: nn.Module) -> Tensor:
 
 
 def _drawn_beyond(
-    planes: Tensor,
-    which: Tensor,
-    guess: Tensor,
-    noise: Noise,
-    end: float,
-    inwards: float,
-    rng: Generator,
+    end: Tensor, guess: Tensor, inwards: Tensor, noise: Noise, rng: Generator
 ) -> Tensor:
-    sigma = noise.variance(guess)[which].sqrt().clamp(min=1e-12).numpy()
+    """Pixels that were cut off, as they could have been.
+
+    Parameters
+    ----------
+    end : at which.
+    guess : what a denoiser makes of them.
+    inwards : 1 if that is the lowest intensity, -1 if the highest.
+    """
+    sigma = noise.variance(guess).sqrt().clamp(min=1e-12).numpy()
     of_cut_off = DISTANCES * norm.cdf(DISTANCES) + norm.pdf(DISTANCES)
-    seen = inwards * (guess[which].numpy() - end) / sigma
+    seen = (inwards * (guess - end)).numpy() / sigma
     distance = np.interp(seen, of_cut_off, DISTANCES)
     part = torch.rand(len(distance), generator=rng, dtype=torch.float64).numpy()
     beyond = distance + norm.ppf((part * norm.cdf(-distance)).clip(1e-300))
-    filled = planes.clone()
-    filled[which] = torch.from_numpy(end + inwards * sigma * beyond.clip(max=0.0))
-    return filled
+    return end + inwards * torch.from_numpy(sigma * beyond.clip(max=0.0))
