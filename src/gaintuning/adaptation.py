@@ -181,6 +181,10 @@ class Adaptation:
     def remarks(self) -> tuple[str, ...]:
         """What a user should know before believing the result, in sentences."""
         found = list(self.estimate.remarks) if self.estimate else []
+        if self.cut_off > 0.01:
+            found.append(
+                "what was cut off was drawn as it could have been, before anything was learned"
+            )
         if self.level:
             found.append(
                 f"{self.level:.1%} of the pixels lie in areas where nothing varies, as in a frame "
@@ -190,10 +194,6 @@ class Adaptation:
             found.append(
                 f"{self.single} single pixels lie far beyond their neighbours, as where a camera "
                 "is defective: these stay as they are, and nothing was learned from them"
-            )
-        if self.cut_off > 0.01:
-            found.append(
-                "what was cut off was drawn as it could have been, before anything was learned"
             )
         if self.bins > 1:
             found.append(
