@@ -211,10 +211,11 @@ EXPERIMENT = Experiment(
     differs=(
         "`sure` is the paper's method with this package's optimiser, `gaintuning` this package as "
         "it comes, and `gaintuning-once` the same without like places and without the mean over "
-        "eight orientations, which is in `orientations` as well. `in-range` moves no gain: it is the network with the "
-        "contrast, or in the bins, that this package shows it. The flat scenes and the pages are "
-        "this package's simulations; where the folder `documents` holds those of IUPR, they are "
-        "taken. `all-parameters-stopped` stops where pixels that were not learned from say so."
+        "eight orientations, which is in `orientations` as well. `in-range` moves no gain: it is "
+        "the network with the contrast, or in the bins, that this package shows it. The flat "
+        "scenes and the pages are this package's simulations; where the folder `documents` holds "
+        "those of IUPR, in gray, they are taken. `all-parameters-stopped` stops where pixels that "
+        "were not learned from say so."
     ),
     cases=cases,
     table=table,
