@@ -53,19 +53,20 @@ def look_at(
             "noise must be Gaussian(sigma), Poisson(gain), PoissonGaussian(gain, sigma) or 'auto', "
             f"got {noise!r}; say which, as in gaintuning.Gaussian(25)"
         )
+    network = default_network(device)
     try:
         stated = intensity_range
         scale = find_range(planes) if stated is None else IntensityRange(*stated)
         estimate: NoiseEstimate | None = None
         model: Noise
         if noise == "auto":
-            estimate = find_noise(planes, device)
+            estimate = estimate_noise(planes, network)
             model = estimate.noise
         else:
             model = noise
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
-    filled = fill_in(planes, model, default_network(device), rng)
+    filled = fill_in(planes, model, network, rng)
     found = Adaptation(
         scale,
         scale,
@@ -81,7 +82,7 @@ def look_at(
 
 def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
     """The noise of (n, samples, height, width) planes, by the network that serves by default."""
-    return estimate_noise(planes.reshape(-1, *planes.shape[-2:]), default_network(device))
+    return estimate_noise(planes, default_network(device))
 
 
 def default_network(device: torch.device) -> nn.Module:

@@ -121,8 +121,8 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
 
     Parameters
     ----------
-    planes : (n, height, width), or one of (height, width), in the units of the image; of many or
-        large ones, a part is looked at.
+    planes : (..., height, width), in the units of the image; of many or large ones, a part is
+        looked at.
     denoiser : a good one for gray images of intensities in [0, 1] and any level of noise up to
         0.15, by default that on board. It must see every pixel, so a blind-spot network does not
         do.

@@ -142,12 +142,12 @@ class Unfinished:
             file.write(pixels.tobytes())
             file.flush()
             os.fsync(file.fileno())
-        former = self._learned_so_far() if learned is not None else None
-        if learned is not None and former is not None:
+        former = self._learned_so_far()
+        if learned is not None:
             self._keep(self.done + 1, learned, read_learned(former)[1])
         with self.count.open("ab") as file:
             file.write(b".")
-        if former is not None:
+        if learned is not None:
             former.unlink()
 
     def finish(self) -> None:
