@@ -72,6 +72,33 @@ def test_frame_after_frame_the_same_scene_is_known_better(network: nn.Module) ->
     assert shared.channels == learned
 
 
+@pytest.mark.parametrize("way", ["level", "cut off"])
+def test_pixels_without_noise_do_no_harm_to_a_frame(network: nn.Module, way: str) -> None:
+    first, *seen = frames(3)
+    (learned,) = learned_of(first, network)
+    inside = np.ones(clean().shape, bool)
+    if way == "level":
+        inside[:30] = inside[:, -30:] = False
+    for frame in seen:
+        frame[~inside] = 0
+    if way == "cut off":
+        seen = [frame.clip(0, 0.7) for frame in seen]
+    plain = Adapted(network, [replace(learned, gains={})])
+    following = Following(network, [learned], objective="auto", schedule=BRIEF)
+    shared = Adapted(network, [learned])
+
+    def error(denoised: NDArray[np.generic]) -> float:
+        return float(np.square(denoised - clean().clip(*ends))[inside].mean())
+
+    ends = (0, 0.7) if way == "cut off" else (0, 1)
+    before, after, by_the_first = (
+        np.mean([error(one(frame, "YX")) for frame in seen]) for one in (plain, following, shared)
+    )
+    assert after < by_the_first < before
+    for frame in seen:
+        np.testing.assert_array_equal(shared(frame, "YX")[~inside], frame[~inside])
+
+
 def following_again(
     network: nn.Module, learned: list[Learned], seen: Sequence[NDArray[np.float32]]
 ) -> list[NDArray[np.generic]]:

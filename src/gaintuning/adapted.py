@@ -15,12 +15,15 @@ from torch import Tensor, nn
 
 from gaintuning._types import Images
 from gaintuning.adaptation import Adaptation, Array
+from gaintuning.adapting import default_network
 from gaintuning.binning import binned, over_bins
 from gaintuning.denoising import in_unit
+from gaintuning.filling_in import FILLING, fill_in
 from gaintuning.gains import frozen_copy, with_gains
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.planes import join_planes, split_planes
+from gaintuning.randomness import generator
 from gaintuning.scaling import IntensityRange
 from gaintuning.stabilizing import stabilized
 from gaintuning.tiles import run
@@ -37,7 +40,7 @@ class Learned:
     Parameters
     ----------
     network_sees : the intensities that map to 0 and 1 for the network.
-    noise : of the means over bins, as the network sees it.
+    noise : of a pixel, in the units of the image.
     gains : by the names of their layers; none where the network is used as it is.
     bins : rows and columns of the bins whose means the network sees; 1 if it sees every pixel.
     stabilized : whether it sees shot noise made equally strong everywhere.
@@ -55,17 +58,23 @@ class Learned:
     def of(cls, adaptation: Adaptation) -> "Learned":
         return cls(
             adaptation.network_sees,
-            adaptation.noise_in_bins,
+            adaptation.noise,
             adaptation.gains if adaptation.accepted else {},
             adaptation.bins,
             adaptation.stabilized,
             adaptation.stride,
         )
 
+    @property
+    def noise_in_bins(self) -> Noise:
+        """That of the means over bins, as the network sees it."""
+        seen = self.noise.rescaled(self.network_sees.low, self.network_sees.high)
+        return seen.averaged(self.bins**2)
+
     def ready(self, pretrained: nn.Module) -> nn.Module:
         """The network for means over bins."""
         tuned = with_gains(pretrained, self.gains) if self.gains else pretrained
-        return stabilized(tuned, self.noise) if self.stabilized else tuned
+        return stabilized(tuned, self.noise_in_bins) if self.stabilized else tuned
 
     def network(self, pretrained: nn.Module) -> nn.Module:
         """The network for pixels."""
@@ -74,6 +83,8 @@ class Learned:
 
 class Adapted:
     """A network as it was adapted to an image, for others with the same channels.
+
+    Pixels without the noise of the model are given it, as in that image; see `fill_in`.
 
     Parameters
     ----------
@@ -109,6 +120,7 @@ class Adapted:
             over_bins(ready, channel.bins)
             for ready, channel in zip(self.ready, channels, strict=True)
         ]
+        self.filler = default_network(next(pretrained.parameters()).device)
         # Found by trying the network, which need not be done for each frame.
         self.channels_together = cache(partial(image_channels, pretrained))
 
@@ -116,11 +128,13 @@ class Adapted:
         """Denoise an image, in its shape, dtype and units."""
         denoised = []
         for index, planes in enumerate(split_planes(image, axes)):
-            seen, number = self.channels[index].network_sees, self.number
-            unit = in_unit(planes, seen, self.channels_together(planes.shape[1]), number)
+            seen, noise = self.channels[index].network_sees, self.channels[index].noise
+            whole = fill_in(planes, noise, self.filler, generator(index, FILLING))
+            together = self.channels_together(planes.shape[1])
+            unit = in_unit(whole.planes, seen, together, self.number)
             network = self.network_for(index, unit)
             output = run(network, unit, reach_of=self.networks[index])
-            denoised.append(seen.from_unit(output).reshape(planes.shape))
+            denoised.append(whole.as_it_was(seen.from_unit(output).reshape(planes.shape)))
         return join_planes(np.stack(denoised), image, axes)
 
     @property
@@ -160,7 +174,7 @@ class AdaptedFast(Adapted):
         if channel not in self.fast:
             learned, ready = self.channels[channel], self.ready[channel]
             means = binned(unit, learned.bins).to(next(ready.parameters()))
-            fast = fuse_to_apply(ready, means, learned.noise)
+            fast = fuse_to_apply(ready, means, learned.noise_in_bins)
             self.fast[channel] = over_bins(fast, learned.bins)
         return self.fast[channel]
 

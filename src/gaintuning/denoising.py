@@ -16,6 +16,7 @@ from gaintuning.adaptation import Adaptation, Array
 from gaintuning.adapting import error_map, look_at, with_residual
 from gaintuning.attempts import best_attempt, tuned_attempt, untuned_attempt
 from gaintuning.choosing import ObjectiveName, choose_objective
+from gaintuning.filling_in import FILLING
 from gaintuning.gains import frozen_copy
 from gaintuning.in_range import bring_into_range
 from gaintuning.layout import lay_out_network
@@ -37,9 +38,6 @@ from gaintuning.validate import (
 )
 
 PixelsT = TypeVar("PixelsT", Array, Tensor)
-
-FILLING = 3
-"""Names the random numbers of what is filled in, which are no others'."""
 
 PLANES_TO_TUNE = 32
 """Of a longer stack this many planes, evenly spread, are tuned on; all are denoised."""

@@ -31,11 +31,15 @@ from gaintuning._types import Images
 from gaintuning.noise import Noise
 from gaintuning.odd_pixels import cut_off_ends, far_from_neighbours, level_areas
 from gaintuning.tiles import run
+from gaintuning.tuning import fuse_to_apply
+
+FILLING = 3
+"""Names the random numbers of what is filled in, which are no others'."""
 
 KNOWN = 0.15
 """As strong as noise may be for the denoiser, of an image whose intensities span 1."""
 
-LOOKED_AT = 2**22
+LOOKED_AT = 2**18
 """So many pixels tell whether intensities are cut off."""
 
 DISTANCES = np.linspace(-4.0, 8.0, 2401)
@@ -156,9 +160,12 @@ def _ends(planes: Images, noise: Noise, least: float) -> tuple[float, float]:
 def _denoised(planes: Images, noise: Noise, denoiser: nn.Module) -> Images:
     """In the middle of the denoiser's range, with noise that it knows."""
     center, sigma = float(planes.mean()), float(noise.variance(planes).mean() ** 0.5)
-    shrink = min(1 / float(planes.max() - planes.min()), KNOWN / sigma)
-    unit = ((planes - center) * shrink + 0.5).float()
-    return torch.from_numpy((run(denoiser, unit) - 0.5) / shrink + center)
+    width = max(float(planes.max() - planes.min()), sigma / KNOWN)
+    low, high = center - width / 2, center + width / 2
+    unit = ((planes - low) / width).float()
+    device = next(denoiser.parameters()).device
+    fast = fuse_to_apply(denoiser, unit.to(device), noise.rescaled(low, high))
+    return torch.from_numpy(run(fast, unit) * width + low)
 
 
 def _drawn_beyond(

@@ -71,7 +71,7 @@ class Following(Adapted):
         starts = [lay_out_network(each.ready(self.pretrained)) for each in (learned, anew)]
         blind = check_blind(self.pretrained, unit.shape[1])
         _, loss, judge = choose_objective(
-            self.objective, starts[1], learned.noise, blind=blind, stride=learned.stride
+            self.objective, starts[1], learned.noise_in_bins, blind=blind, stride=learned.stride
         )
         risks = [
             mean_loss(pixel_losses(fuse_for(channel_gains(each), means), means, judge, seed=0))
