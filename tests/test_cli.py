@@ -226,9 +226,12 @@ def test_a_pattern_means_files_and_dotted_ones_only_if_it_is_dotted(
     ("trouble", "words"),
     [
         (ImportError("files of electron microscopes need rosettasciio"), "need rosettasciio"),
-        (MemoryError(), "too little memory for it; denoise it in parts"),
-        (torch.OutOfMemoryError("CUDA out of memory.\nTried to"), "too little memory for it"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "too little memory for it"),
+        (MemoryError(), "too little memory for an image of this size; denoise it in parts"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nTried to"), "too little memory for an image"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            "too little memory for an image",
+        ),
     ],
 )
 def test_what_fails_for_one_of_several_files_does_not_keep_the_others(
@@ -691,6 +694,15 @@ def test_the_installed_command_exits_with_2_and_one_line(tmp_path: Path) -> None
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "none.png" in done.stderr
+
+
+def test_who_has_read_enough_is_told_no_more() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "gaintuning", "networks"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert done.stderr == b""
 
 
 def test_too_little_memory_is_said_in_one_line(

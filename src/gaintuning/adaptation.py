@@ -52,8 +52,8 @@ class Adaptation:
     residual : what was taken away to make the result, against the noise; of the bins' means.
     pretrained_error, error : the mean squared error of the pre-trained network's result and of the
         image that is returned, estimated without the clean image, in the same units; None where
-        the noise is not independent from pixel to pixel, much of it is cut off, or the network does
-        not see every pixel.
+        the noise is not independent from pixel to pixel, not everywhere that of the model, or much
+        of it is cut off.
     gains : the gains that were found, by the name of their layer.
     boldest_gains : those with which the estimated risk is lowest; further from 1 than what was
         kept, which the standard error of the risk holds back.
@@ -90,6 +90,11 @@ class Adaptation:
         return self.estimate.stride if self.estimate else 1
 
     @property
+    def noise_is_of_the_model(self) -> bool:
+        """Whether all pixels have the noise that the model says, as far as that was looked at."""
+        return self.estimate is None or self.estimate.is_of_the_model
+
+    @property
     def contrast(self) -> float:
         """The part of the contrast that the network saw, since it knows the noise then; or 1."""
         return self.intensity_range.width / self.network_sees.width
@@ -111,18 +116,18 @@ class Adaptation:
 
     @property
     def has_a_risk(self) -> bool:
-        """Whether the network sees all, and the noise is independent from pixel to pixel."""
-        return not self.blind and self.stride == 1
+        """Whether the network sees all, and the noise is known."""
+        return not self.blind and self.noise_is_known
+
+    @property
+    def noise_is_known(self) -> bool:
+        """Whether it is independent from pixel to pixel, and everywhere that of the model."""
+        return self.stride == 1 and self.noise_is_of_the_model
 
     @property
     def noise_is_as_modelled(self) -> bool:
-        """Whether it is independent from pixel to pixel, and hardly any of it is cut off."""
-        return self.stride == 1 and self.cut_off < MUCH_CUT_OFF
-
-    @property
-    def has_an_error_estimate(self) -> bool:
-        """Whether there is a risk, and the noise is near enough to its model to believe it."""
-        return self.has_a_risk and self.noise_is_as_modelled
+        """Whether it is known, and hardly any of it is cut off: the error can be estimated."""
+        return self.noise_is_known and self.cut_off < MUCH_CUT_OFF
 
     @property
     def error_is_impossible(self) -> bool:
@@ -159,7 +164,7 @@ class Adaptation:
                 "the pre-trained network was kept: tuning did not lower the estimated risk by more "
                 "than chance"
             )
-        if self.has_a_risk and not self.has_an_error_estimate:
+        if self.has_a_risk and not self.noise_is_as_modelled:
             return (
                 "the tuned network was kept: the estimated risk fell by more than chance; how "
                 "large the error is cannot be told where so much is cut off"
@@ -233,7 +238,7 @@ class Adaptation:
                 "is weaker than that, or of another kind"
             )
         taken = f"what was taken away is {self.residual.spread:.2f} times as strong as the noise"
-        if self.residual.is_too_much:
+        if self.residual.is_too_much and self.noise_is_of_the_model:
             found.append(
                 f"{taken}: either details of the image went with it, or there is more noise than "
                 "that"

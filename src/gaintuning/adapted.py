@@ -45,6 +45,7 @@ class Learned:
     bins : rows and columns of the bins whose means the network sees; 1 if it sees every pixel.
     stabilized : whether it sees shot noise made equally strong everywhere.
     stride : as in `NoiseEstimate`.
+    of_the_model : as `NoiseEstimate.is_of_the_model`.
     """
 
     network_sees: IntensityRange
@@ -53,6 +54,7 @@ class Learned:
     bins: int = 1
     stabilized: bool = False
     stride: int = 1
+    of_the_model: bool = True
 
     @classmethod
     def of(cls, adaptation: Adaptation) -> "Learned":
@@ -63,6 +65,7 @@ class Learned:
             adaptation.bins,
             adaptation.stabilized,
             adaptation.stride,
+            adaptation.noise_is_of_the_model,
         )
 
     @property
@@ -128,8 +131,10 @@ class Adapted:
         """Denoise an image, in its shape, dtype and units."""
         denoised = []
         for index, planes in enumerate(split_planes(image, axes)):
-            seen, noise = self.channels[index].network_sees, self.channels[index].noise
-            whole = fill_in(planes, noise, self.filler, generator(index, FILLING))
+            learned = self.channels[index]
+            seen, rng = learned.network_sees, generator(index, FILLING)
+            of_the_model = learned.of_the_model
+            whole = fill_in(planes, learned.noise, self.filler, rng, of_the_model=of_the_model)
             together = self.channels_together(planes.shape[1])
             unit = in_unit(whole.planes, seen, together, self.number)
             network = self.network_for(index, unit)

@@ -66,7 +66,8 @@ def look_at(
             model = noise
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
-    filled = fill_in(planes, model, network, rng)
+    of_the_model = estimate is None or estimate.is_of_the_model
+    filled = fill_in(planes, model, network, rng, of_the_model=of_the_model)
     found = Adaptation(
         scale,
         scale,
@@ -221,7 +222,7 @@ def error_map(
     denoised: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """The error that is expected of each pixel, in the units of the image; NaN if nobody knows."""
-    if not adaptation.has_an_error_estimate:
+    if adaptation.blind or not adaptation.noise_is_as_modelled:
         return np.full(denoised.shape, np.nan, np.float32)
     width = adaptation.network_sees.width
     error = adaptation.error.scaled(width**-2) if adaptation.error else None

@@ -132,6 +132,7 @@ def tuned_attempt(
         adaptation.noise_in_bins,
         blind=adaptation.blind,
         stride=adaptation.stride,
+        of_the_model=adaptation.noise_is_of_the_model,
     )
     tuned = tune(
         ready,
@@ -152,7 +153,7 @@ def tuned_attempt(
         adaptation = withdrawn_if_too_much(adaptation, unit, before, changed)
         if adaptation.accepted:
             once = changed
-    if adaptation.has_an_error_estimate:
+    if adaptation.noise_is_as_modelled:
         adaptation = with_errors(adaptation, of_pixels(ready), tuned, few)
         if adaptation.error_is_impossible:
             adaptation, once = replace(adaptation, accepted=False), before

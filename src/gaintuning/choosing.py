@@ -23,11 +23,17 @@ ObjectiveName: TypeAlias = Literal[
 
 
 def choose_objective(
-    name: str, network: nn.Module, noise: Noise, *, blind: bool, stride: int = 1
+    name: str,
+    network: nn.Module,
+    noise: Noise,
+    *,
+    blind: bool,
+    stride: int = 1,
+    of_the_model: bool = True,
 ) -> tuple[str, Objective, Objective]:
     """The name of the loss, the one to minimise and the one to judge by.
 
-    Where the noise is independent from pixel to pixel and the network sees every pixel, the risk
+    Where the noise is known and the network sees every pixel, the risk
     itself can be estimated, and is the judge of every loss: it is also what "auto" minimises
     ("sure" for Gaussian noise, "pure" for shot noise). Else it is "blind-spot".
 
@@ -38,6 +44,7 @@ def choose_objective(
     noise : in the units that the network sees.
     blind : whether the network does not see a pixel in its own place.
     stride : pixels must lie so many rows or columns apart for their noise to be independent.
+    of_the_model : whether all of the image has that noise, see `NoiseEstimate`.
 
     Raises
     ------
@@ -50,7 +57,9 @@ def choose_objective(
     """
     gaussian = isinstance(noise, Gaussian)
     if name == "auto":
-        name = "blind-spot" if blind or stride > 1 else "sure" if gaussian else "pure"
+        name = "sure" if gaussian else "pure"
+        if blind or stride > 1 or not of_the_model:
+            name = "blind-spot"
     risk, judge = estimated_error(noise, network)
     if name == "sure" and not gaussian:
         raise ValueError(
@@ -62,7 +71,7 @@ def choose_objective(
         )
     hiding = BlindSpotByArchitecture() if blind and stride == 1 else BlindSpot(guard=stride - 1)
     if name in ("sure", "pure"):
-        return name, risk, judge if stride == 1 else hiding
+        return name, risk, judge if stride == 1 and of_the_model else hiding
     if name == "unsure" and blind:
         raise ValueError(
             "UNSURE needs a network that sees a pixel in its own place, and this one does not; use "
@@ -81,7 +90,7 @@ def choose_objective(
         raise ValueError(
             f"unknown objective {name!r}; known are {', '.join(get_args(ObjectiveName))}"
         )
-    return name, loss, hiding if blind or stride > 1 else judge
+    return name, loss, judge if stride == 1 and of_the_model and not blind else hiding
 
 
 def reason_for(objective: str, noise: Noise, *, blind: bool, stride: int = 1) -> str:

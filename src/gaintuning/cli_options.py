@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-OUT_OF_MEMORY = "there is too little memory for an image of this size; denoise it in parts"
+from gaintuning.failures import sentence_for
 
 Network = Annotated[
     str,
@@ -25,17 +25,14 @@ def run_command(command: Callable[[], None]) -> None:
     """Run a command; whatever the user can mend is one line and exit status 2."""
     try:
         command()
-    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        _fail(str(error) or OUT_OF_MEMORY)
-    except RuntimeError as error:  # torch has no class of its own for this on the CPU
-        if "memory" not in str(error):
+    except BrokenPipeError:  # who reads has seen enough, as `head` has, and typer ends quietly
+        raise
+    except Exception as error:
+        sentence = sentence_for(error)
+        if sentence is None:
             raise
-        _fail(OUT_OF_MEMORY)
+        print("gaintuning:", sentence, file=sys.stderr)
+        raise typer.Exit(2) from error
     except KeyboardInterrupt as stop:
         print(" ".join(["gaintuning: stopped", str(stop)]).strip(), file=sys.stderr)
         raise typer.Exit(130) from None
-
-
-def _fail(message: str) -> NoReturn:
-    print("gaintuning:", " ".join(message.split()), file=sys.stderr)
-    raise typer.Exit(2)

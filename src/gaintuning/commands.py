@@ -18,6 +18,7 @@ from gaintuning.adaptation import Array
 from gaintuning.adapted import AdaptedFast, Learned
 from gaintuning.choosing import ObjectiveName
 from gaintuning.denoising import Denoised, denoise
+from gaintuning.failures import sentence_for
 from gaintuning.files import (
     check_output,
     holds_floats,
@@ -37,10 +38,6 @@ from gaintuning.report import write_report
 from gaintuning.summary import lines_of, note_on_others, record_of
 from gaintuning.unfinished import Unfinished
 from gaintuning.validate import check_pixels, find_device
-
-_OF_ONE_FILE = (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError)
-"""The last one is torch's where there is too little memory."""
-_OUT_OF_MEMORY = "there is too little memory for it; denoise it in parts"
 
 
 @dataclass(frozen=True)
@@ -100,13 +97,11 @@ def denoise_files(
                 continue
             try:
                 summary, record = _denoise_file(job, request, noise, force, bar)
-            except _OF_ONE_FILE as error:
-                of_torch = isinstance(error, RuntimeError)
-                if len(jobs) == 1 or (of_torch and "memory" not in str(error)):
+            except Exception as error:
+                reason = sentence_for(error)
+                if reason is None or len(jobs) == 1:
                     raise
-                reason = "" if of_torch else str(error)
-                words = f"gaintuning: {job.source}: {reason or _OUT_OF_MEMORY}".split()
-                print(" ".join(words), file=sys.stderr)
+                print(f"gaintuning: {job.source}: {reason}", file=sys.stderr)
                 failures += 1
                 continue
             records.append(record)

@@ -165,7 +165,7 @@ def denoise(
         of_channel = stage_of(progress, index, len(channels))
         seen_as = partial(in_unit, whole.planes, channels=together, number=number)
         unit = seen_as(adaptation.network_sees)
-        if tune:
+        if tune and (adaptation.noise_is_of_the_model or objective != "auto"):
             some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
             few = unit[some].to(where)
             ways = bring_into_range(pretrained, few, adaptation)

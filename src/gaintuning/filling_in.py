@@ -85,7 +85,12 @@ class FilledIn:
 
 
 def fill_in(
-    planes: NDArray[np.generic], noise: Noise, denoiser: nn.Module, rng: Generator
+    planes: NDArray[np.generic],
+    noise: Noise,
+    denoiser: nn.Module,
+    rng: Generator,
+    *,
+    of_the_model: bool = True,
 ) -> FilledIn:
     """Give pixels without it the noise of the model.
 
@@ -95,6 +100,8 @@ def fill_in(
     noise : in their units.
     denoiser : for gray images of intensities in [0, 1].
     rng : source of randomness, on the CPU.
+    of_the_model : whether all of the image has that noise; else no single pixel is surely too far
+        from its neighbours.
 
     Examples
     --------
@@ -111,6 +118,8 @@ def fill_in(
     # One by one, for the memory.
     found = [_odd_pixels(plane, noise, least) for plane in seen.split(1)]
     level, single = (torch.cat(masks) for masks in zip(*found, strict=True))
+    if not of_the_model:
+        single = torch.zeros_like(single)
     around = torch.where(single, seen.mean(), seen) if single.any() else seen
     low, high = _ends(around, noise, least)
     at_low, at_high = (((seen == end) & ~level & ~single) for end in (low, high))
@@ -136,7 +145,7 @@ def _odd_pixels(plane: Images, noise: Noise, least: float) -> tuple[Tensor, Tens
     level = level_areas(plane) & (noise.variance(plane) > least)
     variance = noise.variance(_mean_of_neighbours(plane))
     # Few counts are further from their mean than normal numbers.
-    deviation = variance.sqrt() + FEW_COUNTS * getattr(noise, "gain", 0.0)
+    deviation = variance.sqrt() + FEW_COUNTS * abs(getattr(noise, "gain", 0.0))
     return level, far_from_neighbours(plane, deviation) & (variance > least) & ~level
 
 

@@ -61,7 +61,7 @@ def bring_into_range(
     as_it_is = bring_noise_into_range(network, few, adaptation)
     side = min(SIDE, *few.shape[-2:])
     factors = [factor for factor in BINS if side >= factor * FEWEST_BINS]
-    if adaptation.stride > 1 or not factors:
+    if not adaptation.noise_is_known or not factors:
         return [as_it_is]
     # In an empty part of the image bins cost nothing, and tell nothing.
     crops = detailed_crops(few, side, CROPS).split(1)
@@ -87,7 +87,7 @@ def bring_into_range(
     if fall.certainty <= SURELY:
         return [as_it_is]
     # Tuning may bring more for fine pixels than bins do.
-    may_be_better = adaptation.has_an_error_estimate and fall.before < CLOSE * fall.after
+    may_be_better = adaptation.noise_is_as_modelled and fall.before < CLOSE * fall.after
     return [coarser[best], as_it_is] if may_be_better else [coarser[best]]
 
 

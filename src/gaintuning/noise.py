@@ -64,7 +64,8 @@ class Poisson:
 
     Parameters
     ----------
-    gain : intensity of one count, in the units of the image.
+    gain : intensity of one count, in the units of the image; below 0 where more counts are darker,
+        as in an inverted image.
     offset : intensity of no count.
 
     Examples
@@ -77,8 +78,8 @@ class Poisson:
     offset: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.gain < float("inf"):
-            raise ValueError(f"the noise's gain must be a number above 0, got {self.gain}")
+        if not 0 < abs(self.gain) < float("inf"):
+            raise ValueError(f"the noise's gain must be a number other than 0, got {self.gain}")
         if not -float("inf") < self.offset < float("inf"):
             raise ValueError(f"the noise's offset must be a number, got {self.offset}")
 
@@ -92,7 +93,7 @@ class Poisson:
         return self.offset + self.gain * torch.poisson(counts, generator=rng).to(clean)
 
     def variance(self, mean: Tensor) -> Tensor:
-        return self.gain * (mean - self.offset).clamp(min=0)
+        return (self.gain * (mean - self.offset)).clamp(min=0)
 
     def rescaled(self, low: float, high: float) -> "Poisson":
         """The same noise after the map that takes `low` to 0 and `high` to 1."""
@@ -112,7 +113,7 @@ class PoissonGaussian:
 
     Parameters
     ----------
-    gain : intensity of one count, in the units of the image.
+    gain : intensity of one count, in the units of the image, as for `Poisson`.
     sigma : standard deviation of the read noise, in the units of the image.
     offset : intensity of no count.
 
@@ -178,5 +179,5 @@ def parse_noise(text: str) -> Noise | None:
         raise ValueError(
             f"noise {text!r} is not understood; it is auto, gaussian:SIGMA, poisson:GAIN or "
             "poisson-gaussian:GAIN,SIGMA, with levels above 0, as in gaussian:25, and an offset "
-            "behind the last two, as in poisson:2,100"
+            "behind the last two, as in poisson:2,100, or poisson:-2,255 for an inverted image"
         ) from error

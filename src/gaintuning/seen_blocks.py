@@ -31,6 +31,16 @@ In smooth blocks the noise happens to be weak, and the network lets a little of 
 median over every eighth image of BSD400 at sigma 20 and 40.
 """
 
+STRONGER = 1.6
+"""So many times the variance that is expected of a block it has by neither chance nor texture, if
+it is smooth and what was taken from it is as noise is."""
+
+LAGS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
+"""Rows and columns from a pixel to those near it with which its noise does not go together."""
+
+BY_CHANCE = 4.0
+"""Standard errors of such a correlation."""
+
 FEWEST_BLOCKS, MANY_BLOCKS = 8, 64
 
 Which: TypeAlias = NDArray[np.bool_]
@@ -44,6 +54,8 @@ class SeenBlocks:
     ----------
     energy : square of what was taken away.
     together : product of what was taken away from neighbouring pixels.
+    structure : the strongest correlation of what was taken away at any of `LAGS`.
+    kurtosis : of what was taken away; about 0 of normal noise.
     slope : divergence.
     mean : of what was left.
     whole : whether next to nothing of it is left out.
@@ -53,6 +65,8 @@ class SeenBlocks:
 
     energy: Array
     together: Array
+    structure: Array
+    kurtosis: Array
     slope: Array
     mean: Array
     whole: Which
@@ -69,12 +83,42 @@ class SeenBlocks:
 
     def noise_alone(self) -> Blocks:
         """The smooth ones from which nothing was taken away that goes together."""
-        by_chance = 2 / (2 * self.pixels) ** 0.5
-        apart = self.together < (by_chance - LEFT_BEHIND * self.slope) * self.energy
-        some = self.usable & apart
+        some = self.usable & self._apart
         if some.sum() < FEWEST_BLOCKS:
             some = self.usable
         return self._smoothest(some, self._smooth_part(some), self._smooth_part(self.whole))
+
+    def part_with_more_noise(self, expected: Array) -> float:
+        """The part of the blocks that surely have more noise than that variance, one for each."""
+        more = self._variance > STRONGER * expected
+        return float((self._surely_noise & more).sum() / max(self.usable.sum(), 1))
+
+    @property
+    def typical_kurtosis(self) -> float:
+        """Of the noise, from blocks that hold nothing else; 0 if there are few."""
+        kurtosis = self.kurtosis[self._surely_noise]
+        return float(np.median(kurtosis)) if len(kurtosis) >= FEWEST_BLOCKS else 0.0
+
+    @property
+    def _surely_noise(self) -> Which:
+        """Smooth ones from which nothing was taken away that goes together at any distance."""
+        allowed = BY_CHANCE / self.pixels**0.5 + 2 * self.slope
+        smooth = self.usable & (self.slope < SMOOTH)
+        found: Which = smooth & self._apart & (self.structure < allowed)
+        return found
+
+    @property
+    def _apart(self) -> Which:
+        """Those from which nothing was taken away that goes together between neighbours."""
+        by_chance = 2 / (2 * self.pixels) ** 0.5
+        apart: Which = self.together < (by_chance - LEFT_BEHIND * self.slope) * self.energy
+        return apart
+
+    @property
+    def _variance(self) -> Array:
+        """Of the noise in them."""
+        variance: Array = self.energy / (1 - self.slope).clip(0.05) / FOUND
+        return variance
 
     def _smooth_part(self, some: Which) -> float:
         smooth = (self.slope[some] < SMOOTH).sum()
@@ -83,9 +127,8 @@ class SeenBlocks:
     def _smoothest(self, some: Which, part: float, part_of_whole: float) -> Blocks:
         smoothest = np.flatnonzero(some)[np.argsort(self.slope[some])]
         kept = smoothest[: max(FEWEST_BLOCKS, int(part * some.sum()))]
-        variance = self.energy[kept] / (1 - self.slope[kept]).clip(0.05) / FOUND
         possible = max(FEWEST_BLOCKS, int(part_of_whole * self.whole.sum()))
-        return Blocks(self.mean[kept], variance, self.pixels, possible)
+        return Blocks(self.mean[kept], self._variance[kept], self.pixels, possible)
 
 
 @torch.inference_mode()
@@ -109,20 +152,25 @@ def look_at_blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int
         side = 8
     rng = generator(0)
     parameters = list(denoiser.parameters()) if isinstance(denoiser, torch.nn.Module) else [unit]
-    sums: list[list[Array]] = [[], [], [], [], []]
+    sums: list[list[Array]] = [[] for _ in range(6 + len(LAGS))]
     for image, ends in zip(unit.split(1), left_out.split(1), strict=True):
         noisy = lay_out_images(image.to(parameters[0]))
         denoised, divergence = denoise_with_divergence(denoiser, noisy, 0.01, rng)
         taken = noisy - denoised
-        maps = (taken.square(), _beside(taken), divergence, denoised, ends)
+        apart = (taken * taken.roll(lag, (-2, -1)) for lag in LAGS)
+        square = taken.square()
+        maps = (square, _beside(taken), divergence, denoised, ends, square.square(), *apart)
         for found, values in zip(sums, maps, strict=True):
             pooled = avg_pool2d(values.double().cpu(), side)
             found.append(pooled.flatten().numpy())
-    energy, together, slope, mean, cut = (np.concatenate(found) for found in sums)
+    energy, together, slope, mean, cut, fourth, *lagged = map(np.concatenate, sums)
+    one = energy.clip(min=np.finfo(float).tiny)
+    structure, kurtosis = np.abs(lagged).max(0) / one, fourth / one**2 - 3
     usable = (cut < 0.02) & (slope < 0.95) & (energy > 0)
     if usable.sum() < FEWEST_BLOCKS:
         usable = (cut < 1) & (energy > 0)
-    return SeenBlocks(energy, together, slope, mean, cut < 0.02, usable, side**2)
+    whole = cut < 0.02
+    return SeenBlocks(energy, together, structure, kurtosis, slope, mean, whole, usable, side**2)
 
 
 def _beside(taken: Images) -> Images:

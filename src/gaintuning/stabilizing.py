@@ -1,5 +1,6 @@
 """Shot noise as a network knows it that has only seen Gaussian noise."""
 
+from math import copysign
 from typing import TypeAlias
 
 import torch
@@ -51,7 +52,8 @@ class Stabilized(nn.Module):
         self.gain, self.offset = noise.gain, noise.offset
         self.read = (noise.sigma / noise.gain) ** 2
         low, high = self.stabilize(torch.tensor([0.0, 1.0])).tolist()
-        self.low, self.width = low, max(high - low, 1 / STRONGEST)
+        # Of an inverted image it falls.
+        self.low, self.width = low, copysign(max(abs(high - low), 1 / STRONGEST), noise.gain)
 
     def forward(self, images: Images) -> Images:
         seen = (self.stabilize(images) - self.low) / self.width

@@ -35,7 +35,7 @@ def ways_if_better(another: nn.Module, few: Images, adaptation: Adaptation, way:
     adaptation : what is known of the channel.
     way : the first of those that `bring_into_range` found for the network so far.
     """
-    if not adaptation.has_an_error_estimate:
+    if not adaptation.noise_is_as_modelled:
         return []
     crops = detailed_crops(few, SIDE, CROPS).split(1)
     so_far = of_fine_pixels(*way, few)

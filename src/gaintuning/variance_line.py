@@ -26,13 +26,16 @@ ERROR_OF_GAIN = 0.03
 """What the scatter does not show of a gain: so much makes its standard error cover most gains of
 natural images, see docs/noise.md."""
 
-RISING, RISEN = 7.0, 1.15
-"""The variance rises with the mean if the slope is so many of its standard errors, and the rise is
-so much. Texture alone makes up to 6.7 in most natural images; shot noise, 25 and more, or 8 where
-read noise hides it."""
+RISING, FALLING, RISEN = 7.0, 12.0, 1.15
+"""The variance rises with the mean, or in an inverted image falls, if the slope is so many of its
+standard errors, and the rise is so much. Texture alone makes up to 6.7 in most natural images, and
+down to -8.3; shot noise, 25 and more, or 8 where read noise hides it."""
 
 NEAR_ONE = 0.1
 """A gain that is found is no further off, as a part of it."""
+
+AS_MANY = 0.9
+"""Where hardly anything but the background is smooth, about as many blocks agree on a level."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ def counted(found: Fitted, step: float) -> bool:
     return (
         step > 0
         and abs(through_zero.slope / step - 1) < NEAR_ONE
-        and through_zero.agreement > found.constant.agreement
+        and through_zero.agreement > AS_MANY * found.constant.agreement
         and found.any.slope > step / 2
     )
 
@@ -174,15 +177,16 @@ def counted(found: Fitted, step: float) -> bool:
 def simplest_model(found: Fitted) -> tuple[Gaussian | Poisson | PoissonGaussian, float]:
     """The simplest model that the lines allow, and the relative standard error of its level."""
     line = found.any
-    if line.slope < RISING * line.slope_error or line.rise < RISEN:
+    certainty = line.slope / line.slope_error
+    if -FALLING < certainty < RISING or line.rise < RISEN:
         constant = found.constant
         scatter = constant.constant_error / constant.constant / 2
         error = hypot(HIDDEN_SCATTER * scatter, OF_DRIFT * found.drift / 2, ERROR_OF_LEVEL)
         return Gaussian(constant.constant**0.5), error
-    if abs(line.constant) < 2 * line.constant_error:
+    if abs(line.constant) < 2 * line.constant_error and line.slope > 0:
         gain = found.through_zero
         return Poisson(gain.slope), hypot(gain.slope_error / gain.slope, ERROR_OF_GAIN)
     error = hypot(line.slope_error / line.slope, ERROR_OF_GAIN)
-    if line.constant > 0:
+    if line.constant > 0 and line.slope > 0:
         return PoissonGaussian(line.slope, line.constant**0.5), error
     return Poisson(line.slope, -line.constant / line.slope), error

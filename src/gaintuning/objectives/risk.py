@@ -53,7 +53,7 @@ class Pure:
 
     Parameters
     ----------
-    gain : intensity of one count, in the units of the image.
+    gain : intensity of one count, in the units of the image, as for `Poisson`.
     sigma : standard deviation of the read noise, likewise.
     offset : intensity of no count.
     step : size of the probe; by default a tenth of the noise of a pixel of middle intensity, at
@@ -74,9 +74,9 @@ class Pure:
     step: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.gain > 0 or not self.sigma >= 0:
+        if self.gain == 0 or not self.sigma >= 0:
             raise ValueError(
-                f"Pure needs a gain above 0 and a sigma of at least 0, got {self.gain} and "
+                f"Pure needs a gain other than 0 and a sigma of at least 0, got {self.gain} and "
                 f"{self.sigma}"
             )
 
@@ -85,7 +85,8 @@ class Pure:
         variance = self.gain * (noisy - self.offset) + self.sigma**2
         step = self.step
         if step is None:
-            middle = (self.gain * max(0.5 - self.offset, self.gain) + self.sigma**2) ** 0.5
+            shot = max(self.gain * (0.5 - self.offset), self.gain**2)
+            middle = (shot + self.sigma**2) ** 0.5
             step = probe_step(middle)
         denoised, divergence = denoise_with_divergence(denoiser, noisy, step, rng)
         return (denoised - noisy).square() + variance * (2 * divergence - 1)
