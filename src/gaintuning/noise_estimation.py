@@ -60,7 +60,7 @@ COARSE = 1.5
 """So many standard deviations of the noise that is found, rounding included, are a step at which
 the rounding begins to follow the image: of noise of half a step and its rounding it is 1.7."""
 
-UNEVEN = 0.06
+UNEVEN = 0.08
 """If so many of the blocks have more noise than the model says, it is not that of all of the image.
 Of natural images up to 0.024 have, at sigma 5 to 40 and 30 to 170 counts."""
 

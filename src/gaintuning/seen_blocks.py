@@ -91,7 +91,7 @@ class SeenBlocks:
     def part_with_more_noise(self, expected: Array) -> float:
         """The part of the blocks that surely have more noise than that variance, one for each."""
         more = self._variance > STRONGER * expected
-        return float((self._surely_noise & more).sum() / max(self.usable.sum(), 1))
+        return float((self._surely_noise & more).mean())
 
     @property
     def typical_kurtosis(self) -> float:
@@ -164,7 +164,7 @@ def look_at_blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int
             pooled = avg_pool2d(values.double().cpu(), side)
             found.append(pooled.flatten().numpy())
     energy, together, slope, mean, cut, fourth, *lagged = map(np.concatenate, sums)
-    one = energy.clip(min=np.finfo(float).tiny)
+    one = energy.clip(min=1e-100)
     structure, kurtosis = np.abs(lagged).max(0) / one, fourth / one**2 - 3
     usable = (cut < 0.02) & (slope < 0.95) & (energy > 0)
     if usable.sum() < FEWEST_BLOCKS:
