@@ -443,6 +443,34 @@ def test_a_blind_network_is_judged_by_what_it_does_not_see(objective: ObjectiveN
     assert np.isfinite(result.image).all()
 
 
+@pytest.mark.parametrize("trouble", ["uneven", "heavy-tailed", "cut off"])
+def test_nothing_is_learned_of_noise_that_no_model_tells(trouble: str) -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:128, :128] / 20
+    clean = 100 + 60 * np.sin(rows) * np.cos(columns)
+    noisy = clean + rng.normal(0, 8, clean.shape)
+    if trouble == "uneven":
+        noisy[:, 64:] = clean[:, 64:] + rng.normal(0, 40, (128, 64))
+    elif trouble == "heavy-tailed":
+        noisy += 30 * (rng.random(clean.shape) < 0.03) * rng.normal(size=clean.shape)
+    else:
+        noisy = noisy.clip(100)
+    result = denoise(noisy, network="unet", intensity_range=(0, 255), schedule=SHORT)
+    (found,) = result.adaptations
+    assert found.verdict == "the pre-trained network was used as it is"
+    np.testing.assert_array_equal(result.image, result.pretrained)
+    assert found.error is None
+    assert np.isnan(result.expected_error).all()
+    assert psnr(result.image, clean, data_range=255) > psnr(noisy, clean, data_range=255)
+    asked = denoise(noisy, network="unet", objective="blind-spot", schedule=SHORT)
+    assert asked.adaptations[0].objective == "blind-spot"
+
+
+def test_what_fits_no_noise_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="no pixel has noise by"):
+        denoise(noisy_image(64, 64), network=network(), noise=Poisson(-2.0), schedule=SHORT)
+
+
 def test_tuning_that_takes_details_away_is_withdrawn() -> None:
     rng = np.random.default_rng(0)
     stripes = 0.5 + 0.3 * np.sin(np.arange(128) * 2 * np.pi / 6)

@@ -99,6 +99,14 @@ def test_pixels_without_noise_do_no_harm_to_a_frame(network: nn.Module, way: str
         np.testing.assert_array_equal(shared(frame, "YX")[~inside], frame[~inside])
 
 
+def test_nothing_is_learned_of_noise_that_no_model_tells(network: nn.Module) -> None:
+    learned = Learned(IntensityRange(0, 1), NOISE, gains={}, of_the_model=False)
+    following = Following(network, [learned], objective="auto", schedule=BRIEF)
+    (frame,) = frames(1)
+    np.testing.assert_array_equal(following(frame, "YX"), Adapted(network, [learned])(frame, "YX"))
+    assert following.channels == [learned]
+
+
 def following_again(
     network: nn.Module, learned: list[Learned], seen: Sequence[NDArray[np.float32]]
 ) -> list[NDArray[np.generic]]:

@@ -14,6 +14,7 @@ positive = st.floats(1e-3, 1e3)
 noises = st.one_of(
     st.builds(Gaussian, positive),
     st.builds(Poisson, positive, st.floats(-100, 100)),
+    st.builds(lambda gain, offset: Poisson(-gain, offset), positive, st.floats(-100, 100)),
     st.builds(PoissonGaussian, positive, positive, st.floats(-100, 100)),
 )
 
@@ -32,6 +33,7 @@ def samples(noise: Noise, mean: float, count: int = 40_000) -> Tensor:
         (Poisson(2.0), 40.0, 3 + 1 / 20),
         (Poisson(0.5, 100.0), 101.0, 3 + 1 / 2),
         (Poisson(2.0, -10.0), 50.0, 3 + 1 / 30),
+        (Poisson(-2.0, 110.0), 50.0, 3 + 1 / 30),
         (PoissonGaussian(2.0, 3.0, -10.0), 50.0, 3.1),
     ],
 )
@@ -73,7 +75,7 @@ def test_variance_does_not_depend_on_the_units(
     pixels = torch.tensor([mean], dtype=torch.float64)
     in_unit = noise.rescaled(low, low + width).variance((pixels - low) / width)
     # What cancels in mean - offset is lost to rounding, in units of the larger of the terms.
-    lost = 1e-14 * (abs(mean) + abs(low) + 100 + width) * getattr(noise, "gain", 0.0)
+    lost = 1e-14 * (abs(mean) + abs(low) + 100 + width) * abs(getattr(noise, "gain", 0.0))
     # low + width - low is not quite width.
     slack = 1e-11 * (1 + abs(low) / width)
     torch.testing.assert_close(
@@ -120,13 +122,23 @@ def test_randomness_comes_from_the_generator_alone(noise: Noise, dtype: torch.dt
     assert noise.variance(clean).shape == clean.shape
 
 
-@pytest.mark.parametrize("level", [0.0, -1.0, math.nan, math.inf, -math.inf])
-def test_a_level_is_a_number_above_zero(level: float) -> None:
+@pytest.mark.parametrize("level", [0.0, math.nan, math.inf, -math.inf])
+def test_a_level_is_a_number_and_not_zero(level: float) -> None:
     with pytest.raises(ValueError, match="sigma must be a number above 0"):
         Gaussian(level)
-    if level != -1:
-        with pytest.raises(ValueError, match="gain must be a number other than 0"):
-            Poisson(level)
+    with pytest.raises(ValueError, match="gain must be a number other than 0"):
+        Poisson(level)
+
+
+def test_only_a_gain_may_be_below_zero() -> None:
+    """As where the image is inverted: it is then the noise of the other way round."""
+    with pytest.raises(ValueError, match="sigma must be a number above 0"):
+        Gaussian(-1.0)
+    upright, inverted = Poisson(0.5, 3.0), Poisson(-0.5, 252.0)
+    clean = torch.linspace(10, 200, 20)
+    first = upright.sample(clean, Generator().manual_seed(0))
+    assert torch.equal(255 - first, inverted.sample(255 - clean, Generator().manual_seed(0)))
+    assert torch.equal(upright.variance(clean), inverted.variance(255 - clean))
 
 
 @pytest.mark.parametrize("offset", [math.nan, math.inf, -math.inf])
@@ -151,6 +163,7 @@ def test_a_noise_model_tells_its_level() -> None:
         ("gaussian:1e-3", Gaussian(0.001)),
         ("poisson:0.5", Poisson(0.5)),
         ("poisson:0.5,100", Poisson(0.5, 100.0)),
+        ("poisson:-0.5,255", Poisson(-0.5, 255.0)),
         ("poisson-gaussian:0.5,3", PoissonGaussian(0.5, 3.0)),
     ],
 )

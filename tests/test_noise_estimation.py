@@ -81,6 +81,55 @@ def test_of_counts_that_are_steps_of_the_intensity_the_gain_is_known(
     assert found.standard_error < 0.01
 
 
+def test_shot_noise_of_an_inverted_image_has_a_gain_below_zero(denoiser: nn.Module) -> None:
+    noise = Poisson(-4.0, 300.0)
+    found = estimate_noise(with_noise(scene(), noise)[None], denoiser)
+    assert isinstance(found.noise, Poisson)
+    assert found.noise.gain == pytest.approx(-4, rel=0.1)
+    middle = torch.tensor([60.0, 130.0, 200.0])
+    torch.testing.assert_close(
+        found.noise.variance(middle), noise.variance(middle), rtol=0.1, atol=0.0
+    )
+    assert "inverted" in found.remarks[0]
+
+
+@pytest.mark.parametrize("step", [1.0, 5.5])
+def test_counts_are_known_where_hardly_anything_but_the_background_is_smooth(
+    denoiser: nn.Module, step: float
+) -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:192, :192]
+    clean = np.full((192, 192), 1.5)
+    for row, column in rng.uniform(8, 184, (40, 2)):
+        clean += 60 * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 6)
+    found = estimate_noise(with_noise(step * clean, Poisson(step))[None], denoiser)
+    assert found.noise == Poisson(step)
+
+
+def test_noise_that_no_model_tells_is_told_of(denoiser: nn.Module) -> None:
+    rng = np.random.default_rng(0)
+    clean, normal = scene(), rng.normal(size=(256, 320))
+    level = np.where(np.arange(320) < 200, 5, 30)
+    uneven = estimate_noise((clean + level * normal)[None], denoiser)
+    assert (uneven.uneven, uneven.heavy_tailed, uneven.is_of_the_model) == (True, False, False)
+    assert any("parts of the image" in each for each in uneven.remarks)
+    few = np.where(rng.random((256, 320)) < 0.02, 30, 8)
+    heavy = estimate_noise((clean + few * normal)[None], denoiser)
+    assert (heavy.uneven, heavy.heavy_tailed, heavy.is_of_the_model) == (False, True, False)
+    assert any("some pixels" in each for each in heavy.remarks)
+    plain = estimate_noise((clean + 8 * normal)[None], denoiser)
+    assert plain.is_of_the_model
+
+
+def test_a_lattice_as_fine_as_noise_is_not_taken_for_it(denoiser: nn.Module) -> None:
+    rows, columns = np.mgrid[:192, :192]
+    lattice = 40 * np.cos(2 * np.pi * columns / 3.1) * np.cos(2 * np.pi * rows / 2.9)
+    clean = 100 + np.where(columns < 96, 0, lattice)
+    found = estimate_noise(with_noise(clean, Gaussian(20.0))[None], denoiser)
+    assert found.noise.sigma == pytest.approx(20, rel=0.03)
+    assert found.is_of_the_model
+
+
 def test_a_step_that_is_no_count_is_not_taken_for_one(denoiser: nn.Module) -> None:
     rounded = np.rint(with_noise(scene(), Poisson(2.6)))
     found = estimate_noise(rounded[None], denoiser)

@@ -191,19 +191,18 @@ def bias(
     return gaps.mean(), standard_error
 
 
-@pytest.mark.parametrize("offset", [0.0, -0.3, 0.1])
+@pytest.mark.parametrize(("gain", "offset"), [(0.01, 0.0), (0.01, -0.3), (0.01, 0.1), (-0.01, 1.1)])
 @pytest.mark.parametrize("sigma", [0.0, 0.05])
 def test_pure_is_unbiased_for_counts_with_and_without_read_noise(
-    sigma: float, offset: float
+    sigma: float, gain: float, offset: float
 ) -> None:
-    gain = 0.01
     noise = PoissonGaussian(gain, sigma, offset) if sigma else Poisson(gain, offset)
     gap, chance = bias(Pure(gain, sigma, offset, step=1e-3), noise, noise)
     assert gap.abs() < 4 * chance
     for wrong in (
         Pure(1.25 * gain, sigma, offset, step=1e-3),
         Pure(gain, sigma + 0.05, offset, step=1e-3),
-        Pure(gain, sigma, offset + 0.3, step=1e-3),
+        Pure(gain, sigma, offset + 30 * gain, step=1e-3),
     ):
         gap, chance = bias(wrong, noise, noise)
         assert gap.abs() > 4 * chance
@@ -251,8 +250,10 @@ def test_unsure_does_not_care_how_much_of_the_residual_is_taken_away() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.5])
-def test_thinned_is_unbiased_for_the_error_at_fewer_counts(alpha: float) -> None:
-    gain, offset = 0.02, -0.2
+@pytest.mark.parametrize(("gain", "offset"), [(0.02, -0.2), (-0.02, 1.2)])
+def test_thinned_is_unbiased_for_the_error_at_fewer_counts(
+    gain: float, offset: float, alpha: float
+) -> None:
     fewer = Poisson(gain / (1 - alpha), offset)
     noise = Poisson(gain, offset)
     gap, chance = bias(Thinned(noise, alpha), noise, fewer)
@@ -261,12 +262,12 @@ def test_thinned_is_unbiased_for_the_error_at_fewer_counts(alpha: float) -> None
     assert gap.abs() > 4 * chance
 
 
-@pytest.mark.parametrize("offset", [0.0, -0.3])
+@pytest.mark.parametrize(("gain", "offset"), [(0.01, 0.0), (0.01, -0.3), (-0.01, 1.1)])
 @pytest.mark.parametrize("sigma", [0.0, 0.05])
 def test_hudson_is_unbiased_for_counts_with_and_without_read_noise(
-    sigma: float, offset: float
+    sigma: float, gain: float, offset: float
 ) -> None:
-    gain, alpha = 0.01, 0.5
+    alpha = 0.5
 
     def counts(gain: float, sigma: float, offset: float) -> Poisson | PoissonGaussian:
         return PoissonGaussian(gain, sigma, offset) if sigma else Poisson(gain, offset)
@@ -278,7 +279,7 @@ def test_hudson_is_unbiased_for_counts_with_and_without_read_noise(
     for wrong in (
         counts(1.5 * gain, sigma, offset),
         counts(gain, sigma + 0.05, offset),
-        counts(gain, sigma, offset + 0.3),
+        counts(gain, sigma, offset + 30 * gain),
     ):
         gap, chance = bias(Hudson(wrong, alpha), noise, stronger, images=1600)
         assert gap.abs() > 4 * chance

@@ -58,6 +58,23 @@ def test_the_inverse_of_the_mean_is_the_clean_intensity(
     assert found - algebraic == pytest.approx(noise.gain / 4, rel=0.35)
 
 
+def test_an_inverted_image_is_seen_inverted_and_comes_back_so() -> None:
+    upright, inverted = PoissonGaussian(0.05, 0.02, -0.1), PoissonGaussian(-0.05, 0.02, 1.1)
+    noisy = torch.linspace(-0.2, 1.3, 30)[None, None, None]
+    blur = nn.AvgPool1d(3, stride=1, padding=1, count_include_pad=False)
+
+    class Across(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return blur(images[:, 0])[:, None]
+
+    first, second = Stabilized(Across(), upright)(noisy), Stabilized(Across(), inverted)(1 - noisy)
+    torch.testing.assert_close(second, 1 - first)
+    seen = Stabilized(Across(), inverted)
+    ends = (seen.stabilize(torch.tensor([0.0, 1.0])) - seen.low) / seen.width
+    assert ends[0] == 0
+    assert 0 < ends[1] <= 1
+
+
 def test_the_network_sees_noise_that_it_knows() -> None:
     for peak in (2, 20, 2000):
         seen = Stabilized(nn.Identity(), Poisson(1 / peak))

@@ -64,6 +64,10 @@ def look_at(
             model = estimate.noise
         else:
             model = noise
+            if not float(model.variance(torch.from_numpy(planes.astype(np.float32))).max()) > 0:
+                raise ValueError(
+                    f"no pixel has noise by {model}; state that of this image, or auto"
+                )
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
     of_the_model = estimate is None or estimate.is_of_the_model

@@ -164,14 +164,15 @@ def denoise(
     for index, (adaptation, whole) in enumerate(found):
         of_channel = stage_of(progress, index, len(channels))
         seen_as = partial(in_unit, whole.planes, channels=together, number=number)
-        unit = seen_as(adaptation.network_sees)
-        if tune and (adaptation.noise_is_of_the_model or objective != "auto"):
+        unit, ways = seen_as(adaptation.network_sees), [(pretrained, adaptation)]
+        if tune:
             some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
             few = unit[some].to(where)
             ways = bring_into_range(pretrained, few, adaptation)
             for other, another in others if index == 0 else ():
                 if better := ways_if_better(another, few, adaptation, ways[0]):
                     name, pretrained, ways = other, another, better
+        if tune and (adaptation.noise_is_of_the_model or objective != "auto"):
             attempts = [
                 tuned_attempt(
                     ready,
@@ -190,7 +191,9 @@ def denoise(
             attempt = best_attempt(attempts, some)
             output = attempt.output(stage_of(of_channel, len(ways), len(ways) + 1))
         else:
-            attempt = untuned_attempt(pretrained, adaptation, unit, of_channel)
+            ready, way = ways[0]
+            unit = unit if way.contrast == 1 else seen_as(way.network_sees)
+            attempt = untuned_attempt(ready, way, unit, of_channel)
             output = attempt.output()
         adaptation = with_residual(attempt.adaptation, attempt.unit, output)
         adaptations.append(adaptation)

@@ -22,7 +22,7 @@ from gaintuning.judging import (
 )
 from gaintuning.noise import Poisson, PoissonGaussian
 from gaintuning.patches import detailed_crops
-from gaintuning.stabilizing import Stabilized
+from gaintuning.stabilizing import STRONGEST, Stabilized
 from gaintuning.tuning import fuse_for
 
 BINS = (2, 4, 8)
@@ -119,9 +119,13 @@ def bring_noise_into_range(
 ) -> tuple[nn.Module, Adaptation]:
     """Less contrast, or shot noise stabilized, if the noise is then one that the network knows.
 
-    Unless it may be `too_strong` for that, there is no need to look for less contrast.
+    Unless it may be `too_strong` for that, there is no need to look for less contrast. Noise that
+    is not of the model all over the image is brought into range only if no network would know it.
     """
-    if not adaptation.has_a_risk:
+    if adaptation.blind or adaptation.stride > 1:
+        return network, adaptation
+    level = float(adaptation.noise_in_bins.variance(few).mean() ** 0.5)
+    if not adaptation.noise_is_of_the_model and level < STRONGEST:
         return network, adaptation
     noise, center = adaptation.noise_in_bins, float(few.mean())
     fast = fuse_for(channel_gains(network), few)
