@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage import data
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from gaintuning import denoise, zoo
 from gaintuning.metrics import psnr

@@ -208,8 +208,11 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
         )
     agreed = fit(seen.smoother_half()).any.agreement
     best, best_stride = fit(seen.noise_alone()), 1
+    in_unit = simplest_model(best)[0].rescaled(center - 0.5 / shrink, center + 0.5 / shrink)
+    expected = in_unit.variance(torch.from_numpy(seen.mean)).numpy()
+    uneven = seen.part_with_more_noise(expected) > UNEVEN
     for stride in STRIDES:
-        if agreed >= DOUBTED or min(pieces.shape[-2:]) < 32 * stride:
+        if uneven or agreed >= DOUBTED or min(pieces.shape[-2:]) < 32 * stride:
             break
         apart = blocks(stride)
         if not apart.make_a_line:
@@ -222,9 +225,6 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
     noise, error = simplest_model(best)
     clipped = float(cut_off.double().mean())
     error = hypot(error, UNSURE_OF_CUT_OFF * clipped)
-    in_unit = noise.rescaled(center - 0.5 / shrink, center + 0.5 / shrink)
-    expected = in_unit.variance(torch.from_numpy(seen.mean)).numpy()
-    uneven = best_stride == 1 and seen.part_with_more_noise(expected) > UNEVEN
     normal = best_stride > 1 or not isinstance(noise, Gaussian) or seen.typical_kurtosis < HEAVY
     return NoiseEstimate(noise, error, best_stride, uneven, not normal, clipped, quantum)
 
