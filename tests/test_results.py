@@ -260,6 +260,7 @@ def test_contrast_and_gains_make_a_network_for_levels_it_was_not_trained_for(
         ("like_places", ["data/set12"], "| set12 | 2 |"),
         ("particle", [], "3 images in"),
         ("scenes", [], "12 scenes"),
+        ("other_noise", [], "| sigma 5 and sigma 40, side by side | Gaussian, sigma 5"),
     ],
 )
 def test_the_experiments_run_small(
@@ -267,7 +268,7 @@ def test_the_experiments_run_small(
 ) -> None:
     command = [sys.executable, str(EXPERIMENTS / f"{name}.py")]
     command += [str(published(folder)) for folder in folders]
-    if name != "blurred_noise":
+    if name not in ("blurred_noise", "other_noise"):
         command += ["--output", str(tmp_path / ("small.csv" if folders else "small.png"))]
     command += [] if name == "scenes" else ["--quick"]
     assert words in subprocess.run(command, capture_output=True, text=True, check=True).stdout
