@@ -22,7 +22,7 @@ from gaintuning.filling_in import FILLING, fill_in
 from gaintuning.gains import frozen_copy, with_gains
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
-from gaintuning.planes import join_planes, split_planes
+from gaintuning.planes import colors_apart, join_planes, split_planes
 from gaintuning.randomness import generator
 from gaintuning.scaling import IntensityRange
 from gaintuning.stabilizing import stabilized
@@ -92,7 +92,7 @@ class Adapted:
     Parameters
     ----------
     pretrained : the network that was adapted; not changed.
-    channels : what was learned of each channel along axis C, else of the only one.
+    channels : what was learned of each channel along axis C, else of the only one, or of each color.
 
     Examples
     --------
@@ -130,6 +130,8 @@ class Adapted:
     def __call__(self, image: Array, axes: str) -> Array:
         """Denoise an image, in its shape, dtype and units."""
         denoised = []
+        if "C" not in axes and len(self.channels) > 1:
+            axes = colors_apart(axes)
         for index, planes in enumerate(split_planes(image, axes)):
             learned = self.channels[index]
             seen, rng = learned.network_sees, generator(index, FILLING)

@@ -33,6 +33,9 @@ CROP, CROPS = 128, 4
 MORE_DRAWS = 4
 """So many times as many draws tell whether all orientations are better where they may not be."""
 
+DIFFERENT = 2.0
+"""So many times the variance."""
+
 SURELY = 2.0
 """By so many of its standard errors an attempt, or like places, must lower the estimated error."""
 
@@ -88,6 +91,21 @@ def look_at(
 def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
     """The noise of (n, samples, height, width) planes, by the network that serves by default."""
     return estimate_noise(planes, default_network(device))
+
+
+def noise_differs(planes: Array, device: torch.device) -> bool:
+    """Whether it is stronger in some samples of (n, samples, height, width) than in others."""
+    try:
+        together = find_noise(planes, device).noise
+        alone = [find_noise(planes[:, [index]], device).noise for index in range(planes.shape[1])]
+    except ValueError:  # where some of them hardly vary
+        return False
+    means = [torch.tensor(float(planes[:, index].mean())) for index in range(planes.shape[1])]
+    beside = [
+        float(noise.variance(mean) / together.variance(mean).clamp(min=1e-30))
+        for noise, mean in zip(alone, means, strict=True)
+    ]
+    return max(beside) > DIFFERENT * min(beside)
 
 
 def default_network(device: torch.device) -> nn.Module:

@@ -1,5 +1,6 @@
 """One plane of an image before and after denoising, as pictures for a page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -15,6 +16,7 @@ from gaintuning.adaptation import Adaptation, Array
 from gaintuning.denoising import Denoised
 from gaintuning.figures import data_uri
 from gaintuning.likelihood import likelihood_map
+from gaintuning.noise import Noise
 from gaintuning.planes import split_planes
 from gaintuning.trust import residual_of
 
@@ -122,18 +124,21 @@ def draw_views(noisy: Array, denoised: Denoised[Array]) -> list[View]:
     """
     images = [noisy, denoised.pretrained, denoised.image, denoised.expected_error]
     planes = np.stack([_shown_plane(image, denoised.axes) for image in images])
-    adaptation = denoised.adaptations[0]
+    found = denoised.adaptations[0]
+    noise = [found.noise] * planes.shape[1]
+    if "C" not in denoised.axes and len(denoised.adaptations) > 1:  # one of each color
+        noise = [adaptation.noise for adaptation in denoised.adaptations]
     low, high = map(float, np.percentile(planes[2], [0.5, 99.5]))
     limits = (low, high if high > low else low + 1)
     sides = planes.shape[-2:]
     if max(sides) <= LARGEST:
-        return [_draw_view("Whole image", planes, limits, adaptation)]
+        return [_draw_view("Whole image", planes, limits, found, noise)]
     rows, columns = (slice(max(0, side - CROP) // 2, (side + CROP) // 2) for side in sides)
     factor = ceil(max(sides) / LARGEST)
     whole = f"Whole image, averaged {factor} \N{MULTIPLICATION SIGN} {factor}"
     return [
-        _draw_view("Centre, pixel by pixel", planes[..., rows, columns], limits, adaptation),
-        _draw_view(whole, planes, limits, adaptation, factor),
+        _draw_view("Centre, pixel by pixel", planes[..., rows, columns], limits, found, noise),
+        _draw_view(whole, planes, limits, found, noise, factor),
     ]
 
 
@@ -165,13 +170,16 @@ def _draw_view(
     planes: NDArray[np.float64],
     limits: tuple[float, float],
     adaptation: Adaptation,
+    noise: Sequence[Noise],
     factor: int = 1,
 ) -> View:
     """Draw (noisy and pre-trained and tuned and expected error, samples, height, width)."""
     noisy, pretrained, tuned, expected_error = planes
     block = tuple(min(factor, side) for side in noisy.shape[-2:])
     before, after = torch.from_numpy(noisy), torch.from_numpy(tuned)
-    variance = adaptation.noise.variance(after).numpy()
+    variance = np.stack(
+        [of.variance(sample).numpy() for of, sample in zip(noise, after, strict=True)]
+    )
     residual = noisy - tuned
     relative = np.divide(
         residual, np.sqrt(variance), out=np.zeros_like(residual), where=variance > 0
@@ -198,7 +206,7 @@ def _draw_view(
         float(residual.std()),
         float(variance.mean() ** 0.5),
         residual_of(before, after, adaptation.noise).correlation,
-        _likelihood(before, after, adaptation, block),
+        _likelihood(before, after, adaptation, block) if len(set(noise)) == 1 else None,
         _signed_map(change, limit) if differs else None,
         None if np.isnan(expected_error).any() else _level_map(expected_error, block),
     )

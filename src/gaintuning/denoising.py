@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gaintuning import zoo
 from gaintuning._types import Images, Progress
 from gaintuning.adaptation import Adaptation, Array
-from gaintuning.adapting import error_map, look_at, with_residual
+from gaintuning.adapting import error_map, look_at, noise_differs, with_residual
 from gaintuning.attempts import best_attempt, tuned_attempt, untuned_attempt
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.filling_in import FILLING
@@ -22,7 +22,7 @@ from gaintuning.in_range import bring_into_range
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Noise, parse_noise
 from gaintuning.padding import for_any_size
-from gaintuning.planes import join_planes, split_planes
+from gaintuning.planes import colors_apart, join_planes, split_planes
 from gaintuning.progress import stage_of
 from gaintuning.randomness import generator
 from gaintuning.scaling import IntensityRange, spread
@@ -91,8 +91,9 @@ def denoise(
 ) -> Denoised[PixelsT]:
     """Denoise an image by GainTuning.
 
-    The planes of a stack and the samples of a color image share one set of gains; each channel
-    along axis C has its own range, noise and gains. Alpha stays as it is.
+    The planes of a stack and the samples of a color image share one set of gains, unless the noise
+    that is found is much stronger in some samples; each channel along axis C has its own range,
+    noise and gains. Alpha stays as it is.
 
     Parameters
     ----------
@@ -139,10 +140,14 @@ def denoise(
     pixels = _as_array(image)
     axes = axes or default_axes(pixels.shape)
     check_pixels(pixels, axes)
-    channels = split_planes(pixels, axes)
+    where = find_device(device)
+    channels, seen_axes = split_planes(pixels, axes), axes
+    of_colors = channels.shape[2] == 3 and "C" not in axes
+    if of_colors and stated == "auto" and noise_differs(channels[0], where):
+        seen_axes = colors_apart(axes)
+        channels = split_planes(pixels, seen_axes)
     if tune:
         check_large_enough_to_tune(*channels.shape[-2:])
-    where = find_device(device)
     (name, pretrained), *others = _load(network, where)
     together = image_channels(pretrained, channels.shape[2])
     pretrained = for_any_size(pretrained, together)
@@ -205,9 +210,9 @@ def denoise(
     finer = any(adaptation.is_finer_than_whole_numbers for adaptation in adaptations)
     like = pixels.astype(np.float32) if finer and pixels.dtype.kind in "iu" else pixels
     return Denoised(
-        _like(image, join_planes(np.stack(outputs), like, axes)),
-        _like(image, join_planes(np.stack(pretrained_outputs), like, axes)),
-        join_planes(np.stack(error_maps), np.zeros(pixels.shape, np.float32), axes),
+        _like(image, join_planes(np.stack(outputs), like, seen_axes)),
+        _like(image, join_planes(np.stack(pretrained_outputs), like, seen_axes)),
+        join_planes(np.stack(error_maps), np.zeros(pixels.shape, np.float32), seen_axes),
         axes,
         name,
         tuple(adaptations),

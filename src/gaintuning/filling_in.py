@@ -120,8 +120,7 @@ def fill_in(
     level, single = (torch.cat(masks) for masks in zip(*found, strict=True))
     if not of_the_model:
         single = torch.zeros_like(single)
-    around = torch.where(single, seen.mean(), seen) if single.any() else seen
-    low, high = _ends(around, noise, least)
+    low, high = _ends(seen[~single] if single.any() else seen, noise, least)
     at_low, at_high = (((seen == end) & ~level & ~single) for end in (low, high))
     drawn = at_low | at_high
     of_level, of_single, of_drawn = (
@@ -155,11 +154,11 @@ def _mean_of_neighbours(planes: Images) -> Images:
     return (of_all * numbers - planes) / (numbers - 1).clamp(min=1)
 
 
-def _ends(planes: Images, noise: Noise, least: float) -> tuple[float, float]:
-    """At which the intensities are cut off. Many pixels that are would be in any part of them."""
-    some = planes.flatten()[:: max(1, planes.numel() // LOOKED_AT)]
+def _ends(intensities: Tensor, noise: Noise, least: float) -> tuple[float, float]:
+    """At which they are cut off. Many pixels that are would be in any part of them."""
+    some = intensities.flatten()[:: max(1, intensities.numel() // LOOKED_AT)]
     ends = [-inf, inf]
-    extremes = (planes.min(), planes.max())
+    extremes = (intensities.min(), intensities.max())
     for index, end in enumerate(cut_off_ends(some)):
         if end == float(extremes[index]) and float(noise.variance(extremes[index])) > least:
             ends[index] = end

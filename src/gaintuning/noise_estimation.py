@@ -64,6 +64,14 @@ UNEVEN = 0.08
 """If so many of the blocks have more noise than the model says, it is not that of all of the image.
 Of natural images up to 0.024 have, at sigma 5 to 40 and 30 to 170 counts."""
 
+RISES = 1.5
+"""So many times as strong as the model says noise is at some intensities as at others where the
+model is not that of the image. In natural images it is up to 1.3 times."""
+
+FAINT, WEAK = 0.01, 0.03
+"""Standard deviations, as seen by the denoiser, below which texture looks like noise of no model,
+or like noise that is stronger at some intensities."""
+
 HIDES_THE_LEVEL = 0.25
 """With so many of the pixels cut off, the others tell little of the noise."""
 
@@ -210,7 +218,7 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
     best, best_stride = fit(seen.noise_alone()), 1
     in_unit = simplest_model(best)[0].rescaled(center - 0.5 / shrink, center + 0.5 / shrink)
     expected = in_unit.variance(torch.from_numpy(seen.mean)).numpy()
-    uneven = seen.part_with_more_noise(expected) > UNEVEN
+    uneven, heavy_tailed = _departures(seen, expected)
     for stride in STRIDES:
         if uneven or agreed >= DOUBTED or min(pieces.shape[-2:]) < 32 * stride:
             break
@@ -225,8 +233,18 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
     noise, error = simplest_model(best)
     clipped = float(cut_off.double().mean())
     error = hypot(error, UNSURE_OF_CUT_OFF * clipped)
-    normal = best_stride > 1 or not isinstance(noise, Gaussian) or seen.typical_kurtosis < HEAVY
-    return NoiseEstimate(noise, error, best_stride, uneven, not normal, clipped, quantum)
+    heavy_tailed &= best_stride == 1 and isinstance(noise, Gaussian)  # few counts are, too
+    return NoiseEstimate(noise, error, best_stride, uneven, heavy_tailed, clipped, quantum)
+
+
+def _departures(seen: SeenBlocks, expected: NDArray[np.floating]) -> tuple[bool, bool]:
+    """Whether the noise is uneven, and heavy-tailed, beside blocks of that variance."""
+    strength = float(expected.mean() ** 0.5)
+    uneven = seen.part_with_more_noise(expected) > UNEVEN
+    rises = strength > WEAK and seen.rise_beside(expected) > RISES
+    return strength > FAINT and (
+        uneven or rises
+    ), strength > FAINT and seen.kurtosis_of_noise > HEAVY
 
 
 def _pieces(planes: NDArray[np.generic]) -> Images:

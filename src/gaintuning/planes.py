@@ -34,6 +34,17 @@ def join_planes(
     return joined
 
 
+def colors_apart(axes: str) -> str:
+    """Axes by which each color is a channel of its own.
+
+    Examples
+    --------
+    >>> split_planes(np.zeros((5, 64, 48, 3)), colors_apart("TYXS")).shape
+    (3, 5, 1, 64, 48)
+    """
+    return axes.replace("S", "C")
+
+
 def as_dtype(values: NDArray[np.generic], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
     """Values as nearly as a type can hold them.
 

@@ -41,6 +41,9 @@ LAGS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
 BY_CHANCE = 4.0
 """Standard errors of such a correlation."""
 
+GROUPS = 5
+"""Of blocks, by their mean."""
+
 FEWEST_BLOCKS, MANY_BLOCKS = 8, 64
 
 Which: TypeAlias = NDArray[np.bool_]
@@ -93,8 +96,18 @@ class SeenBlocks:
         more = self._variance > STRONGER * expected
         return float((self._surely_noise & more).mean())
 
+    def rise_beside(self, expected: Array) -> float:
+        """How many times as strong as that variance noise is at some intensities as at others."""
+        some = self._surely_noise
+        if some.sum() < GROUPS * FEWEST_BLOCKS:
+            return 1.0
+        by_mean = np.argsort(self.mean[some])
+        parts = np.array_split((self._variance / expected.clip(min=1e-12))[some][by_mean], GROUPS)
+        medians = [np.median(part) for part in parts]
+        return float(max(medians) / min(medians))
+
     @property
-    def typical_kurtosis(self) -> float:
+    def kurtosis_of_noise(self) -> float:
         """Of the noise, from blocks that hold nothing else; 0 if there are few."""
         kurtosis = self.kurtosis[self._surely_noise]
         return float(np.median(kurtosis)) if len(kurtosis) >= FEWEST_BLOCKS else 0.0
