@@ -248,6 +248,16 @@ class Adaptation:
                 f"{taken}: most of the noise may still be there, as where it is not independent "
                 "from pixel to pixel, or its level may be another"
             )
+        if self.residual.has_lines:
+            found.append(
+                "rows or columns of what was taken away have offsets of their own, as no "
+                "independent noise has: more of them may be left, and be taken for details"
+            )
+        elif self.residual.is_regular:
+            found.append(
+                "what was taken away holds a regular pattern: fringes or a lattice may have gone "
+                "with the noise"
+            )
         if self.residual.is_correlated:
             found.append(
                 f"neighbouring pixels of what was taken away correlate by "

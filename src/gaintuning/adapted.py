@@ -92,7 +92,8 @@ class Adapted:
     Parameters
     ----------
     pretrained : the network that was adapted; not changed.
-    channels : what was learned of each channel along axis C, else of the only one, or of each color.
+    channels : what was learned of each channel along axis C, else of the only one, or of each
+        color.
 
     Examples
     --------

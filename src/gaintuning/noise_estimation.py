@@ -72,6 +72,9 @@ FAINT, WEAK = 0.01, 0.03
 """Standard deviations, as seen by the denoiser, below which texture looks like noise of no model,
 or like noise that is stronger at some intensities."""
 
+EVERYWHERE = 0.9
+"""If so many of the blocks agree, a pattern that was taken away is in all of them."""
+
 HIDES_THE_LEVEL = 0.25
 """With so many of the pixels cut off, the others tell little of the noise."""
 
@@ -231,10 +234,24 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
     if best_stride == 1 and counted(best, quantum):
         return _of_counts(pieces, cut_off, quantum)
     noise, error = simplest_model(best)
+    if best_stride == 1 and best.any.agreement > EVERYWHERE:
+        noise = _without(noise, seen.periodic)
     clipped = float(cut_off.double().mean())
     error = hypot(error, UNSURE_OF_CUT_OFF * clipped)
     heavy_tailed &= best_stride == 1 and isinstance(noise, Gaussian)  # few counts are, too
     return NoiseEstimate(noise, error, best_stride, uneven, heavy_tailed, clipped, quantum)
+
+
+def _without(
+    noise: Gaussian | Poisson | PoissonGaussian, part: float
+) -> Gaussian | Poisson | PoissonGaussian:
+    """Where that part of the variance is none of noise."""
+    left = 1 - part
+    if isinstance(noise, Gaussian):
+        return Gaussian(noise.sigma * left**0.5)
+    if isinstance(noise, Poisson):
+        return Poisson(noise.gain * left, noise.offset)
+    return PoissonGaussian(noise.gain * left, noise.sigma * left**0.5, noise.offset)
 
 
 def _departures(seen: SeenBlocks, expected: NDArray[np.floating]) -> tuple[bool, bool]:

@@ -35,6 +35,10 @@ STRONGER = 1.6
 """So many times the variance that is expected of a block it has by neither chance nor texture, if
 it is smooth and what was taken from it is as noise is."""
 
+PEAK, FEW = 100.0, 30.0
+"""Where a frequency has so many times the mean power, those with so many times it are a pattern; of
+noise none has 20 times."""
+
 LAGS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
 """Rows and columns from a pixel to those near it with which its noise does not go together."""
 
@@ -61,6 +65,7 @@ class SeenBlocks:
     kurtosis : of what was taken away; about 0 of normal noise.
     slope : divergence.
     mean : of what was left.
+    periodic : part of the energy of all that was taken away that lies at few frequencies.
     whole : whether next to nothing of it is left out.
     usable : whether it may tell the noise.
     pixels : number of them.
@@ -72,6 +77,7 @@ class SeenBlocks:
     kurtosis: Array
     slope: Array
     mean: Array
+    periodic: float
     whole: Which
     usable: Which
     pixels: int
@@ -165,11 +171,13 @@ def look_at_blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int
         side = 8
     rng = generator(0)
     parameters = list(denoiser.parameters()) if isinstance(denoiser, torch.nn.Module) else [unit]
+    patterns = []
     sums: list[list[Array]] = [[] for _ in range(6 + len(LAGS))]
     for image, ends in zip(unit.split(1), left_out.split(1), strict=True):
         noisy = lay_out_images(image.to(parameters[0]))
         denoised, divergence = denoise_with_divergence(denoiser, noisy, 0.01, rng)
         taken = noisy - denoised
+        patterns.append(_periodic_part(taken * (1 - ends)))
         apart = (taken * taken.roll(lag, (-2, -1)) for lag in LAGS)
         square = taken.square()
         maps = (square, _beside(taken), divergence, denoised, ends, square.square(), *apart)
@@ -183,7 +191,18 @@ def look_at_blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int
     if usable.sum() < FEWEST_BLOCKS:
         usable = (cut < 1) & (energy > 0)
     whole = cut < 0.02
-    return SeenBlocks(energy, together, structure, kurtosis, slope, mean, whole, usable, side**2)
+    periodic = float(np.mean(patterns))
+    return SeenBlocks(
+        energy, together, structure, kurtosis, slope, mean, periodic, whole, usable, side**2
+    )
+
+
+def _periodic_part(taken: Images) -> float:
+    power = torch.fft.fft2(taken[0, 0] - taken.mean()).abs().square().double()
+    mean = power.mean()
+    if not mean > 0 or power.max() < PEAK * mean:
+        return 0.0
+    return float((power - mean)[power > FEW * mean].sum() / power.sum())
 
 
 def _beside(taken: Images) -> Images:

@@ -20,6 +20,10 @@ TOO_MUCH, TOO_LITTLE = 1.08, 0.5
 CORRELATED = 0.1
 """Above this, neighbouring pixels of what was taken away go together more than noise does."""
 
+REGULAR, LINES = 100.0, 3.0
+"""Above these it holds a pattern, or rows or columns with offsets of their own. In what was taken
+away of natural images, at sigma 15 and 40, they are up to 22 and 2.1."""
+
 REMOVED = 0.02
 """The part of the counts that is taken out to estimate the error, which is that at fewer counts."""
 
@@ -74,10 +78,15 @@ class Residual:
     ----------
     spread : its root mean square; a little below 1 if noise was taken away and nothing else.
     correlation : of neighbouring pixels, from -1 to 1; about 0, or a little below, likewise.
+    peak : the power of its strongest frequency over that of all; about the logarithm of the number
+        of pixels, likewise.
+    lines : the power of the means of its rows, or of its columns, over that of all; about 1.
     """
 
     spread: float
     correlation: float
+    peak: float = 1.0
+    lines: float = 1.0
 
     @property
     def is_too_much(self) -> bool:
@@ -90,6 +99,14 @@ class Residual:
     @property
     def is_correlated(self) -> bool:
         return self.correlation > CORRELATED
+
+    @property
+    def has_lines(self) -> bool:
+        return self.lines > LINES
+
+    @property
+    def is_regular(self) -> bool:
+        return self.peak > REGULAR
 
     @property
     def holds_details(self) -> bool:
@@ -115,7 +132,22 @@ def residual_of(noisy: Tensor, denoised: Tensor, noise: Noise) -> Residual:
         return Residual(0.0, 0.0)
     beside = float((taken[..., 1:] * taken[..., :-1]).mean())
     below = float((taken[..., 1:, :] * taken[..., :-1, :]).mean())
-    return Residual((square / variance) ** 0.5, (beside + below) / 2 / square)
+    peak, lines = _of_spectrum(taken.flatten(0, -3))
+    return Residual((square / variance) ** 0.5, (beside + below) / 2 / square, peak, lines)
+
+
+def _of_spectrum(taken: Tensor) -> tuple[float, float]:
+    """`peak` and `lines` of (n, h, w)."""
+    peaks, lines = [], []
+    for plane in taken:
+        power = torch.fft.rfft2(plane - plane.mean()).abs().square()
+        mean = power.mean()
+        if mean > 0 and min(plane.shape) > 1:
+            peaks.append(power.max() / mean)
+            lines.append(torch.stack([power[1:, 0].mean(), power[0, 1:].mean()]) / mean)
+    if not peaks:
+        return 1.0, 1.0
+    return float(max(peaks)), float(torch.stack(lines).mean(0).max())
 
 
 def risk_of(noise: Noise) -> Sure | Thinned | Hudson:
