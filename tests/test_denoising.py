@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from gaintuning import psnr, tuning, zoo
 from gaintuning.adaptation import Adaptation
+from gaintuning.adapted import Adapted, Learned
 from gaintuning.adapting import find_noise, withdrawn_if_too_much
 from gaintuning.choosing import ObjectiveName, choose_objective
+from gaintuning.comparison import draw_views
 from gaintuning.denoising import denoise
 from gaintuning.judging import Risk, pixel_losses
 from gaintuning.networks import BlindSpotNet, UNet
@@ -464,6 +466,26 @@ def test_nothing_is_learned_of_noise_that_no_model_tells(trouble: str) -> None:
     assert psnr(result.image, clean, data_range=255) > psnr(noisy, clean, data_range=255)
     asked = denoise(noisy, network="unet", objective="blind-spot", schedule=SHORT)
     assert asked.adaptations[0].objective == "blind-spot"
+
+
+@pytest.mark.parametrize("axes", ["YXS", "SYX"])
+def test_colors_of_different_noise_are_adapted_one_by_one(axes: str) -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:64, :64] / 15
+    clean = 100 + 60 * np.sin(rows)[..., None] * np.cos(columns)[..., None] * np.ones(3)
+    levels = np.array([5.0, 10.0, 30.0])
+    noisy = np.moveaxis(clean + levels * rng.normal(size=clean.shape), -1, axes.index("S"))
+    result = denoise(noisy, axes=axes, network="unet", schedule=SHORT)
+    found = [adaptation.noise.sigma for adaptation in result.adaptations]
+    assert found == pytest.approx(levels, rel=0.15)
+    assert (result.axes, result.image.shape) == (axes, noisy.shape)
+    again = Adapted(zoo.load("unet")[0], [Learned.of(each) for each in result.adaptations])
+    assert again(noisy, axes).shape == noisy.shape
+    assert len(draw_views(noisy, result)[0].panels) >= 2
+    with_alpha = np.concatenate([noisy, noisy[..., :1]], -1) if axes == "YXS" else noisy[:1]
+    assert len(denoise(with_alpha, axes=axes, network="unet", schedule=SHORT).adaptations) == 1
+    same = clean + 10 * rng.normal(size=clean.shape)
+    assert len(denoise(same, axes="YXS", network="unet", schedule=SHORT).adaptations) == 1
 
 
 def test_what_fits_no_noise_at_all_is_refused() -> None:

@@ -115,6 +115,14 @@ def test_single_pixels_far_off_are_given_what_is_around_and_stay(noise: Noise, s
     np.testing.assert_array_equal(found.as_it_was(0 * noisy)[found.single], noisy[found.single])
 
 
+def test_a_hot_pixel_among_rare_counts_cuts_nothing_off() -> None:
+    counts = sampled(Poisson(1.0), 0.4)
+    counts[0, 0, 50, 60] = 500
+    found = fill_in(counts, Gaussian(0.63), MeanOfAll(), seeded())
+    assert found.single.sum() == 1
+    assert found.drawn.sum() == 0
+
+
 def test_hot_pixels_do_no_harm_to_what_is_around() -> None:
     noisy = CLEAN + np.random.default_rng(0).normal(0, 15, CLEAN.shape)
     hot = noisy.copy()

@@ -130,6 +130,24 @@ def test_a_lattice_as_fine_as_noise_is_not_taken_for_it(denoiser: nn.Module) -> 
     assert found.is_of_the_model
 
 
+def test_fringes_that_are_everywhere_are_not_taken_for_noise(denoiser: nn.Module) -> None:
+    """Too weak to be seen by the network, and nearly a sixth of what it takes away."""
+    rows, columns = np.mgrid[:192, :192]
+    waves = (0.31 * columns + 0.17 * rows, 0.33 * rows - 0.12 * columns)
+    fringes = 100 + sum(6 * np.cos(2 * np.pi * wave) for wave in waves)
+    found = estimate_noise(with_noise(fringes, Gaussian(15.0))[None], denoiser)
+    assert found.noise.sigma == pytest.approx(15, rel=0.03)
+
+
+def test_noise_that_follows_the_intensity_as_no_model_says_is_told_of(
+    denoiser: nn.Module,
+) -> None:
+    clean = scene()
+    level = 10 + 15 * np.abs(clean - 130) / 120
+    noisy = clean + level * np.random.default_rng(0).normal(size=clean.shape)
+    assert estimate_noise(noisy[None], denoiser).uneven
+
+
 def test_a_step_that_is_no_count_is_not_taken_for_one(denoiser: nn.Module) -> None:
     rounded = np.rint(with_noise(scene(), Poisson(2.6)))
     found = estimate_noise(rounded[None], denoiser)

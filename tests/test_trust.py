@@ -110,6 +110,28 @@ def test_the_correlation_of_a_residual_is_that_of_its_neighbours(
     assert found.correlation == pytest.approx(expected, abs=4 / white.numel() ** 0.5)
 
 
+def test_patterns_and_lines_of_what_was_taken_away_are_noticed() -> None:
+    rng = Generator().manual_seed(0)
+    white, rows = torch.randn(200, 300, generator=rng), torch.randn(200, 1, generator=rng)
+    noise, none = Gaussian(1.0), torch.zeros(200, 300)
+    plain = residual_of(white, none, noise)
+    assert plain.lines == pytest.approx(1, abs=0.4)
+    assert plain.peak < 20
+    assert not plain.has_lines
+    assert not plain.is_regular
+    # Of offsets of variance v of rows that are w pixels long, the power of their means is 1 + w v.
+    for taken in (white + 0.2 * rows, (white + 0.2 * rows).T):
+        found = residual_of(taken, 0 * taken, noise)
+        assert found.lines == pytest.approx((1 + 300 * 0.04) / 1.04, rel=0.3)
+        assert found.has_lines
+    # Of a wave of amplitude a over n pixels it is 1 + n a^2 / 4, where it is a whole number long.
+    wave = 0.2 * torch.cos(2 * torch.pi * torch.arange(300) * 60 / 300 + torch.arange(200)[:, None])
+    found = residual_of(white + wave, none, noise)
+    assert found.is_regular
+    assert found.peak > 0.3 * 60_000 * 0.01
+    assert not found.has_lines
+
+
 def test_where_there_is_no_noise_nothing_counts_as_taken_away() -> None:
     clean = torch.zeros(8, 8)
     found = residual_of(clean + 3, clean, Poisson(1.0))

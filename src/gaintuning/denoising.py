@@ -140,16 +140,17 @@ def denoise(
     pixels = _as_array(image)
     axes = axes or default_axes(pixels.shape)
     check_pixels(pixels, axes)
-    where = find_device(device)
     channels, seen_axes = split_planes(pixels, axes), axes
-    of_colors = channels.shape[2] == 3 and "C" not in axes
-    if of_colors and stated == "auto" and noise_differs(channels[0], where):
-        seen_axes = colors_apart(axes)
-        channels = split_planes(pixels, seen_axes)
     if tune:
         check_large_enough_to_tune(*channels.shape[-2:])
+    where = find_device(device)
     (name, pretrained), *others = _load(network, where)
     together = image_channels(pretrained, channels.shape[2])
+    of_colors = dict(zip(axes, pixels.shape, strict=True)).get("S") == 3 and "C" not in axes
+    may_differ = tune and of_colors and together == 1 and stated == "auto"
+    if may_differ and noise_differs(channels[0], where):
+        seen_axes = colors_apart(axes)
+        channels = split_planes(pixels, seen_axes)
     pretrained = for_any_size(pretrained, together)
     number = next(pretrained.parameters()).dtype
     schedule = schedule or Schedule()

@@ -72,7 +72,7 @@ FAINT, WEAK = 0.01, 0.03
 """Standard deviations, as seen by the denoiser, below which texture looks like noise of no model,
 or like noise that is stronger at some intensities."""
 
-EVERYWHERE = 0.9
+EVERYWHERE = 0.8
 """If so many of the blocks agree, a pattern that was taken away is in all of them."""
 
 HIDES_THE_LEVEL = 0.25

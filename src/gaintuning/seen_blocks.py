@@ -35,9 +35,9 @@ STRONGER = 1.6
 """So many times the variance that is expected of a block it has by neither chance nor texture, if
 it is smooth and what was taken from it is as noise is."""
 
-PEAK, FEW = 100.0, 30.0
+PEAK, FEW = 100.0, 12.0
 """Where a frequency has so many times the mean power, those with so many times it are a pattern; of
-noise none has 20 times."""
+noise hardly any are."""
 
 LAGS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
 """Rows and columns from a pixel to those near it with which its noise does not go together."""
@@ -198,7 +198,10 @@ def look_at_blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int
 
 
 def _periodic_part(taken: Images) -> float:
-    power = torch.fft.fft2(taken[0, 0] - taken.mean()).abs().square().double()
+    window = torch.outer(
+        *(torch.hann_window(side, device=taken.device) for side in taken.shape[-2:])
+    )
+    power = torch.fft.fft2((taken[0, 0] - taken.mean()) * window).abs().square().double()
     mean = power.mean()
     if not mean > 0 or power.max() < PEAK * mean:
         return 0.0

@@ -132,7 +132,7 @@ def residual_of(noisy: Tensor, denoised: Tensor, noise: Noise) -> Residual:
         return Residual(0.0, 0.0)
     beside = float((taken[..., 1:] * taken[..., :-1]).mean())
     below = float((taken[..., 1:, :] * taken[..., :-1, :]).mean())
-    peak, lines = _of_spectrum(taken.flatten(0, -3))
+    peak, lines = _of_spectrum(taken.reshape(-1, *taken.shape[-2:]))
     return Residual((square / variance) ** 0.5, (beside + below) / 2 / square, peak, lines)
 
 
