@@ -6,7 +6,8 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import avg_pool2d
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
 from gaintuning._types import Denoiser, Images
 from gaintuning.divergence import denoise_with_divergence
@@ -35,9 +36,8 @@ STRONGER = 1.6
 """So many times the variance that is expected of a block it has by neither chance nor texture, if
 it is smooth and what was taken from it is as noise is."""
 
-PEAK, FEW = 100.0, 12.0
-"""Where a frequency has so many times the mean power, those with so many times it are a pattern; of
-noise hardly any are."""
+PEAK = 100.0
+"""A frequency that has so many times the mean power is that of a pattern; of noise none has 20."""
 
 LAGS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
 """Rows and columns from a pixel to those near it with which its noise does not go together."""
@@ -177,7 +177,7 @@ def look_at_blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int
         noisy = lay_out_images(image.to(parameters[0]))
         denoised, divergence = denoise_with_divergence(denoiser, noisy, 0.01, rng)
         taken = noisy - denoised
-        patterns.append(_periodic_part(taken * (1 - ends)))
+        patterns.append(_periodic_part((taken * (1 - ends))[0, 0], side))
         apart = (taken * taken.roll(lag, (-2, -1)) for lag in LAGS)
         square = taken.square()
         maps = (square, _beside(taken), divergence, denoised, ends, square.square(), *apart)
@@ -197,15 +197,18 @@ def look_at_blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int
     )
 
 
-def _periodic_part(taken: Images) -> float:
-    window = torch.outer(
-        *(torch.hann_window(side, device=taken.device) for side in taken.shape[-2:])
-    )
-    power = torch.fft.fft2((taken[0, 0] - taken.mean()) * window).abs().square().double()
+def _periodic_part(taken: Tensor, side: int) -> float:
+    """Of (h, w), all of whose blocks count alike."""
+    energy = avg_pool2d(taken.square()[None], side)[0].clamp(min=1e-20)
+    root = energy.sqrt().repeat_interleave(side, 0).repeat_interleave(side, 1)
+    alike = taken[: len(root), : root.shape[1]] / root
+    down, across = (torch.hann_window(length, device=taken.device) for length in alike.shape)
+    power = torch.fft.fft2((alike - alike.mean()) * torch.outer(down, across)).abs() ** 2
     mean = power.mean()
-    if not mean > 0 or power.max() < PEAK * mean:
-        return 0.0
-    return float((power - mean)[power > FEW * mean].sum() / power.sum())
+    peaks = (power > PEAK * mean)[None, None].float()
+    # The window spreads each over its neighbours.
+    of_pattern = max_pool2d(pad(peaks, (1, 1, 1, 1), mode="circular"), 3, 1)[0, 0] > 0
+    return float((power - mean)[of_pattern].sum() / power.sum().clamp(min=1e-20))
 
 
 def _beside(taken: Images) -> Images:
