@@ -20,7 +20,7 @@ from gaintuning.judging import (
     mean_loss,
     pixel_losses,
 )
-from gaintuning.noise import Poisson, PoissonGaussian
+from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.patches import detailed_crops
 from gaintuning.stabilizing import STRONGEST, Stabilized
 from gaintuning.tuning import fuse_for
@@ -119,15 +119,16 @@ def bring_noise_into_range(
 ) -> tuple[nn.Module, Adaptation]:
     """Less contrast, or shot noise stabilized, if the noise is then one that the network knows.
 
-    Unless it may be `too_strong` for that, there is no need to look for less contrast. Noise that
-    is not of the model all over the image is brought into range only if no network would know it.
+    Unless it may be `too_strong` for that, there is no need to look for less contrast. What is not
+    all over the image the noise of its model is brought into range only if it rises with the
+    intensity, as speckle does, and is one that no network knows.
     """
     if adaptation.blind or adaptation.stride > 1:
         return network, adaptation
-    level = float(adaptation.noise_in_bins.variance(few).mean() ** 0.5)
-    if not adaptation.noise_is_of_the_model and level < STRONGEST:
-        return network, adaptation
     noise, center = adaptation.noise_in_bins, float(few.mean())
+    unknown = float(noise.variance(few).mean() ** 0.5) > STRONGEST
+    if not adaptation.noise_is_of_the_model and (isinstance(noise, Gaussian) or not unknown):
+        return network, adaptation
     fast = fuse_for(channel_gains(network), few)
     if not isinstance(noise, (Poisson, PoissonGaussian)):
         risk = error_to_compare_by(noise, fast)

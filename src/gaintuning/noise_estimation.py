@@ -64,7 +64,7 @@ UNEVEN = 0.08
 """If so many of the blocks have more noise than the model says, it is not that of all of the image.
 Of natural images up to 0.024 have, at sigma 5 to 40 and 30 to 170 counts."""
 
-RISES = 1.5
+RISES = 1.4
 """So many times as strong as the model says noise is at some intensities as at others where the
 model is not that of the image. In natural images it is up to 1.3 times."""
 
