@@ -350,6 +350,52 @@ def test_neighbors_share_an_edge_and_stand_in_their_cell() -> None:
     assert counts.min() > 0
 
 
+@pytest.mark.parametrize("weight", [0.0, 1.0, 3.0])
+def test_neighbor2neighbor_takes_account_of_what_the_two_scenes_differ_by(weight: float) -> None:
+    """Of who knows the clean image the second term is the noise's variance alone, and lowest."""
+    clean = 0.3 * torch.rand(1, 1, 64, 64, generator=Generator().manual_seed(5), dtype=torch.double)
+    first, second = draw_neighbors(clean, Generator().manual_seed(1))
+
+    def knowing(images: Tensor) -> Tensor:
+        return clean if images.shape == clean.shape else pick(clean, first)
+
+    losses = []
+    for seed in range(300):
+        noisy = Gaussian(SIGMA).sample(clean, Generator().manual_seed(100 + seed))
+        rng = Generator().manual_seed(1)
+        losses.append(Neighbor2Neighbor(weight)(knowing, noisy, rng).mean())
+    found = torch.stack(losses)
+    apart = (pick(clean, first) - pick(clean, second)).square().mean()
+    chance = found.std() / len(found) ** 0.5
+    assert chance < 0.02 * SIGMA**2
+    assert (found.mean() - apart - (1 + weight) * SIGMA**2).abs() < 4 * chance
+
+
+@pytest.mark.parametrize("guard", [0, 1])
+def test_the_masked_blind_spot_loss_estimates_the_error_where_pixels_are_hidden(guard: int) -> None:
+    """And the noise's variance, whatever the denoiser makes of what it sees."""
+    clean, denoiser, rng = clean_image(), smoothing(), Generator().manual_seed(0)
+    loss, gaps = BlindSpot(fraction=0.1, guard=guard), []
+    for seed in range(400):
+        noisy = Gaussian(SIGMA).sample(clean, rng)
+        masked, scored = hide_pixels(noisy, 0.1, loss.radius, guard, Generator().manual_seed(seed))
+        error = ((denoiser(masked) - clean).square() * scored).sum() / scored.sum()
+        found = loss(denoiser, noisy, Generator().manual_seed(seed)).mean()
+        gaps.append(found - error - SIGMA**2)
+    gap = torch.stack(gaps)
+    chance = gap.std() / len(gap) ** 0.5
+    assert chance < 0.03 * SIGMA**2
+    assert gap.mean().abs() < 4 * chance
+    # Were pixels scored that are seen, their noise would follow the prediction.
+    seen = torch.stack(
+        [
+            (denoiser(noisy) - noisy).square().mean() - (denoiser(noisy) - clean).square().mean()
+            for noisy in (Gaussian(SIGMA).sample(clean, rng) for _ in range(20))
+        ]
+    )
+    assert seen.mean() < 0.9 * SIGMA**2
+
+
 def test_neighbor2neighbor_is_the_error_of_a_noisy_target_on_a_flat_scene() -> None:
     """Where nothing differs between neighbours, its mean is the error plus the noise's variance."""
     flat, rng = torch.full((1, 1, 64, 64), 0.5, dtype=torch.float64), Generator().manual_seed(0)

@@ -33,9 +33,9 @@ def choose_objective(
 ) -> tuple[str, Objective, Objective]:
     """The name of the loss, the one to minimise and the one to judge by.
 
-    Where the noise is known and the network sees every pixel, the risk
-    itself can be estimated, and is the judge of every loss: it is also what "auto" minimises
-    ("sure" for Gaussian noise, "pure" for shot noise). Else it is "blind-spot".
+    Where the noise is known and the network sees every pixel, the risk itself can be estimated, and
+    is the judge of every loss: it is also what "auto" minimises ("sure" for Gaussian noise, "pure"
+    for shot noise). Else it is "blind-spot".
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -152,7 +153,6 @@ def make_room(path: Path, like: OpenImage) -> int:
     True
     """
     suffix = path.suffix.lower()
-    how = (like.axes, like.pixel_size, like.acquisition, like.own_header)
     if suffix == ".npy":
         dtype = like.pixels.dtype.newbyteorder("=")
         room = np.lib.format.open_memmap(path, "w+", dtype, like.pixels.shape)
@@ -160,8 +160,8 @@ def make_room(path: Path, like: OpenImage) -> int:
     if suffix in _MRC:
         from gaintuning.mrc import make_room_in_mrc
 
-        return make_room_in_mrc(path, like.pixels, *how)
-    return make_room_in_tiff(path, like.pixels, *how, ome=path.name.lower().endswith(_OME))
+        return make_room_in_mrc(path, like)
+    return make_room_in_tiff(path, like, ome=path.name.lower().endswith(_OME))
 
 
 def check_output(path: Path, image: OpenImage, *, overwrite: bool) -> None:
@@ -289,26 +289,25 @@ def _check_format(path: Path, image: OpenImage) -> None:
     if suffix == ".png" and dtype.name not in _PNG_DTYPES:
         raise ValueError(f"PNG holds 8- and 16-bit integers, not {dtype}; write a .tif or .npy")
     if path.name.lower().endswith(_OME):
-        check_ome(image.pixels, image.axes, image.pixel_size)
+        check_ome(image)
     if suffix in _MRC:
         from gaintuning.mrc import check_mrc
 
-        check_mrc(image.pixels, image.axes, image.pixel_size)
+        check_mrc(image)
 
 
 def _encode(file: BinaryIO, path: Path, image: Image) -> None:
-    name, pixels = path.name.lower(), _native(image.pixels)
-    how = (image.axes, image.pixel_size, image.acquisition, image.own_header)
+    name, native = path.name.lower(), replace(image, pixels=_native(image.pixels))
     if name.endswith(".png"):
-        file.write(imagecodecs.png_encode(pixels))
+        file.write(imagecodecs.png_encode(native.pixels))
     elif name.endswith(".npy"):
-        np.lib.format.write_array(file, pixels, allow_pickle=False)
+        np.lib.format.write_array(file, native.pixels, allow_pickle=False)
     elif path.suffix.lower() in _MRC:
         from gaintuning.mrc import write_mrc
 
-        write_mrc(Path(file.name), pixels, *how)
+        write_mrc(Path(file.name), native)
     else:
-        write_tiff(file, pixels, *how, ome=name.endswith(_OME))
+        write_tiff(file, native, ome=name.endswith(_OME))
 
 
 def _native(pixels: NDArray[Any]) -> NDArray[Any]:

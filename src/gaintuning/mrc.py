@@ -1,6 +1,5 @@
 """MRC as electron microscopes, IMOD and RELION write it: pixels, their size, and the dose."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaintuning._types import Pixels
-from gaintuning.acquisition import Acquisition, from_text, known, to_text
-from gaintuning.image import Decoded
-from gaintuning.pixels import CENTIMETRES, Converted, PixelSize
+from gaintuning.acquisition import from_text, known, to_text
+from gaintuning.image import Decoded, Image, OpenImage
+from gaintuning.pixels import CENTIMETRES, Converted
 
 try:
     import mrcfile
@@ -109,62 +108,43 @@ def _own_header(mrc: Any) -> dict[str, NDArray[Any]]:
     return own
 
 
-def write_mrc(
-    path: Path,
-    pixels: NDArray[Any],
-    axes: str,
-    pixel_size: PixelSize,
-    acquisition: Acquisition,
-    own_header: Mapping[str, Any],
-) -> None:
+def write_mrc(path: Path, image: Image) -> None:
     """Write a plane, a stack or a volume; `check_mrc` says before what MRC cannot hold."""
     with mrcfile.new(path, overwrite=True) as mrc:
-        if "extended_header" in own_header:
-            mrc.set_extended_header(own_header["extended_header"])
-        mrc.set_data(np.ascontiguousarray(pixels))
-        _describe(mrc, axes, pixel_size, acquisition, own_header)
+        if "extended_header" in image.own_header:
+            mrc.set_extended_header(image.own_header["extended_header"])
+        mrc.set_data(np.ascontiguousarray(image.pixels))
+        _describe(mrc, image)
 
 
-def make_room_in_mrc(
-    path: Path,
-    like: Pixels,
-    axes: str,
-    pixel_size: PixelSize,
-    acquisition: Acquisition,
-    own_header: Mapping[str, Any],
-) -> int:
+def make_room_in_mrc(path: Path, like: OpenImage) -> int:
     """Write all of an MRC but the pixels, for which there is room from the byte returned on."""
-    mode = mrcfile.utils.mode_from_dtype(like.dtype)
-    extended = own_header.get("extended_header")
-    with mrcfile.new_mmap(path, like.shape, mode, overwrite=True, extended_header=extended) as mrc:
-        _describe(mrc, axes, pixel_size, acquisition, own_header)
+    shape, mode = like.pixels.shape, mrcfile.utils.mode_from_dtype(like.pixels.dtype)
+    extended = like.own_header.get("extended_header")
+    with mrcfile.new_mmap(path, shape, mode, overwrite=True, extended_header=extended) as mrc:
+        _describe(mrc, like)
         return int(mrc.data.offset)
 
 
-def _describe(
-    mrc: Any,
-    axes: str,
-    pixel_size: PixelSize,
-    acquisition: Acquisition,
-    own_header: Mapping[str, Any],
-) -> None:
-    if axes == "TYX":
+def _describe(mrc: Any, image: OpenImage) -> None:
+    if image.axes == "TYX":
         mrc.set_image_stack()
-    elif axes == "ZYX":
+    elif image.axes == "ZYX":
         mrc.set_volume()
-    across = pixel_size.get("X", (0.0, "Å"))  # of one plane the depth is not known, but never 0
+    sizes = image.pixel_size
+    across = sizes.get("X", (0.0, "Å"))  # of one plane the depth is not known, but never 0
     x, y, z = (
         length * CENTIMETRES[unit] / CENTIMETRES["Å"]
-        for length, unit in (pixel_size.get(axis, across) for axis in "XYZ")
+        for length, unit in (sizes.get(axis, across) for axis in "XYZ")
     )
     mrc.voxel_size = x, y, z
-    for line in to_text(acquisition).splitlines():
+    for line in to_text(image.acquisition).splitlines():
         mrc.add_label(line)
-    for name in own_header.keys() & {*_GEOMETRY, *_OF_PROGRAMS}:
-        mrc.header[name] = own_header[name]
+    for name in image.own_header.keys() & {*_GEOMETRY, *_OF_PROGRAMS}:
+        mrc.header[name] = image.own_header[name]
 
 
-def check_mrc(pixels: Pixels, axes: str, pixel_size: PixelSize) -> None:
+def check_mrc(image: OpenImage) -> None:
     """Refuse an image that MRC has no place for.
 
     Raises
@@ -173,15 +153,15 @@ def check_mrc(pixels: Pixels, axes: str, pixel_size: PixelSize) -> None:
 
     Examples
     --------
-    >>> check_mrc(np.zeros((5, 8, 8), np.uint32), "TYX", {})
+    >>> check_mrc(Image(np.zeros((5, 8, 8), np.uint32), "TYX"))
     Traceback (most recent call last):
     ValueError: MRC holds int8, int16, uint16, float16, float32, not uint32; write a .tif
     """
-    cure = "write a .tif"
-    if pixels.dtype.name not in _DTYPES:
-        raise ValueError(f"MRC holds {', '.join(_DTYPES)}, not {pixels.dtype}; {cure}")
-    if axes not in _AXES:
-        raise ValueError(f"MRC holds axes {', '.join(_AXES)}, not {axes}; {cure}")
-    for _, unit in pixel_size.values():
+    cure, dtype = "write a .tif", image.pixels.dtype
+    if dtype.name not in _DTYPES:
+        raise ValueError(f"MRC holds {', '.join(_DTYPES)}, not {dtype}; {cure}")
+    if image.axes not in _AXES:
+        raise ValueError(f"MRC holds axes {', '.join(_AXES)}, not {image.axes}; {cure}")
+    for _, unit in image.pixel_size.values():
         if unit not in CENTIMETRES:
             raise ValueError(f"MRC has no unit {unit!r} for the size of a pixel; {cure}")

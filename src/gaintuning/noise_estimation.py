@@ -257,11 +257,11 @@ def _without(
 def _departures(seen: SeenBlocks, expected: NDArray[np.floating]) -> tuple[bool, bool]:
     """Whether the noise is uneven, and heavy-tailed, beside blocks of that variance."""
     strength = float(expected.mean() ** 0.5)
-    uneven = seen.part_with_more_noise(expected) > UNEVEN
+    if strength < FAINT:
+        return False, False
     rises = strength > WEAK and seen.rise_beside(expected) > RISES
-    return strength > FAINT and (
-        uneven or rises
-    ), strength > FAINT and seen.kurtosis_of_noise > HEAVY
+    uneven = rises or seen.part_with_more_noise(expected) > UNEVEN
+    return uneven, seen.kurtosis_of_noise > HEAVY
 
 
 def _pieces(planes: NDArray[np.generic]) -> Images:

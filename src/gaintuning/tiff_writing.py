@@ -8,10 +8,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
 from gaintuning._types import Pixels
-from gaintuning.acquisition import Acquisition, to_text
+from gaintuning.acquisition import to_text
+from gaintuning.image import Image, OpenImage
 from gaintuning.pixels import CENTIMETRES, PixelSize
 
 _IMAGEJ_NAMES = {"µm": "um", "in": "inch", "Å": "Angstrom"}
@@ -23,16 +23,7 @@ _IMAGEJ_BYTES = 2**32 - 2**25  # of pixels, which leaves some for the tags
 _LARGEST = 2**32 - 1
 
 
-def write_tiff(
-    file: BinaryIO,
-    pixels: NDArray[Any],
-    axes: str,
-    pixel_size: PixelSize,
-    acquisition: Acquisition,
-    own_header: Mapping[str, Any],
-    *,
-    ome: bool = False,
-) -> None:
+def write_tiff(file: BinaryIO, image: Image, *, ome: bool = False) -> None:
     """Write an ImageJ hyperstack if that holds all there is, and else a plain TIFF; or OME-TIFF.
 
     `check_ome` says before what OME-TIFF cannot hold.
@@ -43,37 +34,27 @@ def write_tiff(
     >>> from gaintuning.tiff import open_tiff
     >>> path = Path(mkdtemp()) / "cells.tif"
     >>> with path.open("wb") as file:
-    ...     write_tiff(file, np.zeros((5, 8, 8), np.uint16), "TYX", {}, {}, {})
+    ...     write_tiff(file, Image(np.zeros((5, 8, 8), np.uint16), "TYX"))
     >>> open_tiff(path).axes
     'TYX'
     """
-    arguments = _arguments(pixels, axes, pixel_size, acquisition, own_header, ome)
-    tifffile.imwrite(file, pixels, **arguments)
+    tifffile.imwrite(file, image.pixels, **_arguments(image, ome=ome))
 
 
-def make_room_in_tiff(
-    path: Path,
-    like: Pixels,
-    axes: str,
-    pixel_size: PixelSize,
-    acquisition: Acquisition,
-    own_header: Mapping[str, Any],
-    *,
-    ome: bool = False,
-) -> int:
+def make_room_in_tiff(path: Path, like: OpenImage, *, ome: bool = False) -> int:
     """Write all of a TIFF but the pixels, for which there is room from the byte returned on."""
     place = tifffile.imwrite(
         path,
-        shape=like.shape,
-        dtype=like.dtype.newbyteorder("="),
+        shape=like.pixels.shape,
+        dtype=like.pixels.dtype.newbyteorder("="),
         returnoffset=True,
-        **_arguments(like, axes, pixel_size, acquisition, own_header, ome),
+        **_arguments(like, ome=ome),
     )
     assert place is not None  # as nothing is compressed
     return place[0]
 
 
-def check_ome(pixels: Pixels, axes: str, pixel_size: PixelSize) -> None:
+def check_ome(image: OpenImage) -> None:
     """Refuse an image that OME-TIFF has no place for.
 
     Raises
@@ -82,14 +63,14 @@ def check_ome(pixels: Pixels, axes: str, pixel_size: PixelSize) -> None:
 
     Examples
     --------
-    >>> check_ome(np.zeros((5, 8, 8), np.float32), "ZYX", {"Z": (0.3, "µm")})
+    >>> check_ome(Image(np.zeros((5, 8, 8), np.float32), "ZYX", {"Z": (0.3, "µm")}))
     """
-    cure = "write a .tif"
-    if pixels.dtype.name not in _OME_DTYPES:
-        raise ValueError(f"OME-TIFF holds {', '.join(_OME_DTYPES)}, not {pixels.dtype}; {cure}")
-    if axes.endswith("S") and pixels.shape[-1] == 2:
-        raise ValueError(f"OME-TIFF holds no gray with alpha (axes {axes}, S of 2); {cure}")
-    for _, unit in pixel_size.values():
+    cure, dtype = "write a .tif", image.pixels.dtype
+    if dtype.name not in _OME_DTYPES:
+        raise ValueError(f"OME-TIFF holds {', '.join(_OME_DTYPES)}, not {dtype}; {cure}")
+    if image.axes.endswith("S") and image.pixels.shape[-1] == 2:
+        raise ValueError(f"OME-TIFF holds no gray with alpha (axes {image.axes}, S of 2); {cure}")
+    for _, unit in image.pixel_size.values():
         if unit not in CENTIMETRES:
             raise ValueError(f"OME-TIFF has no unit {unit!r}, but {', '.join(CENTIMETRES)}; {cure}")
 
@@ -101,9 +82,10 @@ def _physical_sizes(pixel_size: PixelSize) -> dict[str, Any]:
     return metadata
 
 
-def _fits_imagej(pixels: Pixels, axes: str, pixel_size: PixelSize) -> bool:
-    planes = axes.removesuffix("S")
-    if "S" in axes and (pixels.dtype != np.uint8 or pixels.shape[-1] != 3):
+def _fits_imagej(image: OpenImage) -> bool:
+    pixels, pixel_size = image.pixels, image.pixel_size
+    planes = image.axes.removesuffix("S")
+    if "S" in image.axes and (pixels.dtype != np.uint8 or pixels.shape[-1] != 3):
         return False
     units = {unit for _, unit in pixel_size.values()}
     return (
@@ -118,28 +100,22 @@ def _fits_imagej(pixels: Pixels, axes: str, pixel_size: PixelSize) -> bool:
     )
 
 
-def _arguments(
-    like: Pixels,
-    axes: str,
-    pixel_size: PixelSize,
-    acquisition: Acquisition,
-    own_header: Mapping[str, Any],
-    ome: bool,
-) -> dict[str, Any]:
+def _arguments(like: OpenImage, *, ome: bool) -> dict[str, Any]:
     """What tifffile wants to be told, but for the pixels."""
-    text = to_text(acquisition)
+    text, color = to_text(like.acquisition), _color(like.pixels, like.axes)
     if ome:
-        metadata = {"axes": axes, **_physical_sizes(pixel_size)}
+        metadata = {"axes": like.axes, **_physical_sizes(like.pixel_size)}
         described = {"Description": text} if text else {}
-        return {"ome": True, "metadata": metadata | described, **_color(like, axes)}
+        return {"ome": True, "metadata": metadata | described, **color}
     info: dict[str, Any] = {"Info": text} if text else {}
-    if not _fits_imagej(like, axes, pixel_size):
-        return {**_plain(axes, pixel_size, info), **_color(like, axes)}
-    interval, unit = acquisition.get("interval", (0.0, ""))
+    if not _fits_imagej(like):
+        return {**_plain(like.axes, like.pixel_size, info), **color}
+    interval, unit = like.acquisition.get("interval", (0.0, ""))
     if unit == "s":
         info["finterval"] = interval
-    info = _as_shown(own_header.get("imagej", {}), info, planes=math.prod(like.shape[:-2]))
-    return {**_imagej(axes, pixel_size, info), **_color(like, axes)}
+    planes = math.prod(like.pixels.shape[:-2])
+    info = _as_shown(like.own_header.get("imagej", {}), info, planes=planes)
+    return {**_imagej(like.axes, like.pixel_size, info), **color}
 
 
 def _as_shown(shown: Mapping[str, Any], info: Mapping[str, Any], *, planes: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ CORRELATED = 0.1
 
 REGULAR, LINES = 100.0, 3.0
 """Above these it holds a pattern, or rows or columns with offsets of their own. In what was taken
-away of natural images, at sigma 15 and 40, they are up to 22 and 2.1."""
+away of natural images, at sigma 15 and 40, they are below 20 and up to 2."""
 
 REMOVED = 0.02
 """The part of the counts that is taken out to estimate the error, which is that at fewer counts."""
