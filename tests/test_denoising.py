@@ -356,9 +356,10 @@ def test_the_expected_error_is_in_the_units_and_the_shape_of_the_image() -> None
 
 
 def test_of_a_network_that_does_not_see_all_the_error_is_known_but_not_where_it_is() -> None:
-    clean = 100 + np.add.outer(np.arange(96), np.zeros(96))
+    clean = 100 + np.add.outer(np.arange(48), np.zeros(48))
     noisy = clean + np.random.default_rng(0).normal(0, SIGMA, clean.shape)
-    blind = denoise(noisy, network="blind-spot", noise=Gaussian(SIGMA), schedule=SHORT)
+    briefly = {"schedule": Schedule(steps=3, rounds=1), "nonlocal_bayes": False}
+    blind = denoise(noisy, network="blind-spot", noise=Gaussian(SIGMA), **briefly)
     (found,) = blind.adaptations
     assert np.isnan(blind.expected_error).all()
     for error, image in ((found.pretrained_error, blind.pretrained), (found.error, blind.image)):

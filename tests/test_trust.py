@@ -125,10 +125,11 @@ def test_patterns_and_lines_of_what_was_taken_away_are_noticed() -> None:
         assert found.lines == pytest.approx((1 + 300 * 0.04) / 1.04, rel=0.3)
         assert found.has_lines
     # Of a wave of amplitude a over n pixels it is 1 + n a^2 / 4, where it is a whole number long.
-    wave = 0.2 * torch.cos(2 * torch.pi * torch.arange(300) * 60 / 300 + torch.arange(200)[:, None])
+    phase = torch.arange(200)[:, None] / 8 + torch.arange(300) / 4
+    wave = 0.2 * torch.cos(2 * torch.pi * phase)
     found = residual_of(white + wave, none, noise)
     assert found.is_regular
-    assert found.peak > 0.3 * 60_000 * 0.01
+    assert found.peak == pytest.approx(1 + 192 * 292 * 0.01 / 1.02, rel=0.2)
     assert not found.has_lines
 
 
