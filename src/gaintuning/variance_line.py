@@ -31,6 +31,9 @@ RISING, FALLING, RISEN = 7.0, 12.0, 1.15
 standard errors, and the rise is so much. Texture alone makes up to 6.7 in most natural images, and
 down to -8.6; shot noise, 25 and more, or 8 where read noise hides it."""
 
+AGREED = 0.6
+"""And if so many of the blocks agree; where weak noise lies in dark texture a third does."""
+
 NEAR_ONE = 0.1
 """A gain that is found is no further off, as a part of it."""
 
@@ -177,8 +180,9 @@ def counted(found: Fitted, step: float) -> bool:
 def simplest_model(found: Fitted) -> tuple[Gaussian | Poisson | PoissonGaussian, float]:
     """The simplest model that the lines allow, and the relative standard error of its level."""
     line = found.any
-    level = -FALLING * line.slope_error <= line.slope <= RISING * line.slope_error
-    if level or line.rise < RISEN:
+    rises = line.slope > RISING * line.slope_error
+    falls = line.slope < -FALLING * line.slope_error and line.agreement > AGREED
+    if not (rises or falls) or line.rise < RISEN:
         constant = found.constant
         scatter = constant.constant_error / constant.constant / 2
         error = hypot(HIDDEN_SCATTER * scatter, OF_DRIFT * found.drift / 2, ERROR_OF_LEVEL)
