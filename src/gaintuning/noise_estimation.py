@@ -24,6 +24,7 @@ from torch.nn.functional import avg_pool2d
 
 from gaintuning import zoo
 from gaintuning._types import Denoiser, Images
+from gaintuning.departures import departures
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.noise_guess import guess_sigma
@@ -60,26 +61,11 @@ COARSE = 1.5
 """So many standard deviations of the noise that is found, rounding included, are a step at which
 the rounding begins to follow the image: of noise of half a step and its rounding it is 1.7."""
 
-UNEVEN = 0.08
-"""If so many of the blocks have more noise than the model says, it is not that of all of the image.
-Of natural images up to 0.024 have, at sigma 5 to 40 and 30 to 170 counts."""
-
-RISES = 1.4
-"""So many times as strong as the model says noise is at some intensities as at others where the
-model is not that of the image. In natural images it is up to 1.3 times."""
-
-FAINT, WEAK = 0.01, 0.03
-"""Standard deviations, as seen by the denoiser, below which texture looks like noise of no model,
-or like noise that is stronger at some intensities."""
-
 EVERYWHERE = 0.8
 """If so many of the blocks agree, a pattern that was taken away is in all of them."""
 
 HIDES_THE_LEVEL = 0.25
 """With so many of the pixels cut off, the others tell little of the noise."""
-
-HEAVY = 0.5
-"""A kurtosis that normal noise has in no natural image (there up to 0.1)."""
 
 DOUBTED = 0.4
 """If fewer of the blocks agree on a line, the noise may not be independent from pixel to pixel."""
@@ -221,7 +207,7 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
     best, best_stride = fit(seen.noise_alone()), 1
     in_unit = simplest_model(best)[0].rescaled(center - 0.5 / shrink, center + 0.5 / shrink)
     expected = in_unit.variance(torch.from_numpy(seen.mean)).numpy()
-    uneven, heavy_tailed = _departures(seen, expected)
+    uneven, heavy_tailed = departures(seen, expected)
     for stride in STRIDES:
         if uneven or agreed >= DOUBTED or min(pieces.shape[-2:]) < 32 * stride:
             break
@@ -252,16 +238,6 @@ def _without(
     if isinstance(noise, Poisson):
         return Poisson(noise.gain * left, noise.offset)
     return PoissonGaussian(noise.gain * left, noise.sigma * left**0.5, noise.offset)
-
-
-def _departures(seen: SeenBlocks, expected: NDArray[np.floating]) -> tuple[bool, bool]:
-    """Whether the noise is uneven, and heavy-tailed, beside blocks of that variance."""
-    strength = float(expected.mean() ** 0.5)
-    if strength < FAINT:
-        return False, False
-    rises = strength > WEAK and seen.rise_beside(expected) > RISES
-    uneven = rises or seen.part_with_more_noise(expected) > UNEVEN
-    return uneven, seen.kurtosis_of_noise > HEAVY
 
 
 def _pieces(planes: NDArray[np.generic]) -> Images:
