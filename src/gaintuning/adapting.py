@@ -67,7 +67,9 @@ def look_at(
             model = estimate.noise
         else:
             model = noise
-            if not float(model.variance(torch.from_numpy(planes.astype(np.float32))).max()) > 0:
+            # The variance is a line, so it is largest at an end.
+            ends = torch.tensor([float(planes.min()), float(planes.max())])
+            if not float(model.variance(ends).max()) > 0:
                 raise ValueError(
                     f"no pixel has noise by {model}; state that of this image, or auto"
                 )

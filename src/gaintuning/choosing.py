@@ -55,11 +55,9 @@ def choose_objective(
     >>> choose_objective("auto", nn.Conv2d(1, 1, 3), Gaussian(0.1), blind=False)[0]
     'sure'
     """
-    gaussian = isinstance(noise, Gaussian)
+    gaussian, known = isinstance(noise, Gaussian), stride == 1 and of_the_model
     if name == "auto":
-        name = "sure" if gaussian else "pure"
-        if blind or stride > 1 or not of_the_model:
-            name = "blind-spot"
+        name = "blind-spot" if blind or not known else "sure" if gaussian else "pure"
     risk, judge = estimated_error(noise, network)
     if name == "sure" and not gaussian:
         raise ValueError(
@@ -71,7 +69,7 @@ def choose_objective(
         )
     hiding = BlindSpotByArchitecture() if blind and stride == 1 else BlindSpot(guard=stride - 1)
     if name in ("sure", "pure"):
-        return name, risk, judge if stride == 1 and of_the_model else hiding
+        return name, risk, judge if known else hiding
     if name == "unsure" and blind:
         raise ValueError(
             "UNSURE needs a network that sees a pixel in its own place, and this one does not; use "
@@ -90,7 +88,7 @@ def choose_objective(
         raise ValueError(
             f"unknown objective {name!r}; known are {', '.join(get_args(ObjectiveName))}"
         )
-    return name, loss, judge if stride == 1 and of_the_model and not blind else hiding
+    return name, loss, judge if known and not blind else hiding
 
 
 def reason_for(objective: str, noise: Noise, *, blind: bool, stride: int = 1) -> str:
