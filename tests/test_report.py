@@ -310,7 +310,12 @@ def test_what_a_user_should_know_is_said(tmp_path: Path) -> None:
     twice = IntensityRange(-128.0, 382.0)
     found = replace(KEPT, estimate=correlated, network_sees=twice)
     remarks = describe(found).remarks
-    words = ("goes together", "5.0% of the pixels are cut off", "0.5 of its contrast")
+    words = (
+        "goes together",
+        "5.0% of the pixels are cut off",
+        "pixels together that lie so far apart",
+        "0.5 of its contrast",
+    )
     assert all(word in remark for word, remark in zip(words, remarks, strict=True))
     noisy = noise_of((48, 64))
     denoised = Denoised(noisy, noisy, nothing_expected(noisy), "YX", "unet", (found,), 1.0)

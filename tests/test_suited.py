@@ -45,9 +45,9 @@ def test_only_a_surely_better_network_is_taken(noise: Gaussian | Poisson) -> Non
     assert not ways(adaptation, so_far=5, another=5)
 
 
-@pytest.mark.parametrize(("stride", "cut_off"), [(2, 0.0), (1, 0.2)])
-def test_none_is_taken_where_the_error_cannot_be_told(stride: int, cut_off: float) -> None:
-    estimate = NoiseEstimate(Gaussian(0.2), 0.01, stride)
+@pytest.mark.parametrize(("uneven", "cut_off"), [(True, 0.0), (False, 0.2)])
+def test_none_is_taken_where_the_error_cannot_be_told(uneven: bool, cut_off: float) -> None:
+    estimate = NoiseEstimate(Gaussian(0.2), 0.01, uneven=uneven)
     adaptation = Adaptation(UNIT, UNIT, Gaussian(0.2), estimate, cut_off=cut_off)
     assert not ways(adaptation, so_far=1, another=5)
 

@@ -52,8 +52,7 @@ class Adaptation:
     residual : what was taken away to make the result, against the noise; of the bins' means.
     pretrained_error, error : the mean squared error of the pre-trained network's result and of the
         image that is returned, estimated without the clean image, in the same units; None where
-        the noise is not independent from pixel to pixel, not everywhere that of the model, or much
-        of it is cut off.
+        the noise is not everywhere that of the model, or much of it is cut off.
     gains : the gains that were found, by the name of their layer.
     boldest_gains : those with which the estimated risk is lowest; further from 1 than what was
         kept, which the standard error of the risk holds back.
@@ -86,7 +85,10 @@ class Adaptation:
 
     @property
     def stride(self) -> int:
-        """Pixels must lie so many rows or columns apart for their noise to be independent."""
+        """The network sees only pixels together that lie so many rows or columns apart.
+
+        Their noise is independent.
+        """
         return self.estimate.stride if self.estimate else 1
 
     @property
@@ -116,18 +118,13 @@ class Adaptation:
 
     @property
     def has_a_risk(self) -> bool:
-        """Whether the network sees all, and the noise is known."""
-        return not self.blind and self.noise_is_known
-
-    @property
-    def noise_is_known(self) -> bool:
-        """Whether it is independent from pixel to pixel, and everywhere that of the model."""
-        return self.stride == 1 and self.noise_is_of_the_model
+        """Whether the network sees all, and the noise is everywhere that of the model."""
+        return not self.blind and self.noise_is_of_the_model
 
     @property
     def noise_is_as_modelled(self) -> bool:
-        """Whether it is known, and hardly any of it is cut off: the error can be estimated."""
-        return self.noise_is_known and self.cut_off < MUCH_CUT_OFF
+        """Whether it is, and hardly any of it is cut off: the error can be estimated."""
+        return self.noise_is_of_the_model and self.cut_off < MUCH_CUT_OFF
 
     @property
     def error_is_impossible(self) -> bool:
@@ -186,6 +183,11 @@ class Adaptation:
     def remarks(self) -> tuple[str, ...]:
         """What a user should know before believing the result, in sentences."""
         found = list(self.estimate.remarks) if self.estimate else []
+        if self.stride > 1:
+            found.append(
+                "so the network saw only pixels together that lie so far apart, a part of the "
+                "image at a time"
+            )
         if self.cut_off > 0.01:
             found.append(
                 "what was cut off was drawn as it could have been, before anything was learned"

@@ -28,6 +28,7 @@ from gaintuning.scaling import IntensityRange
 from gaintuning.stabilizing import stabilized
 from gaintuning.tiles import run
 from gaintuning.tuning import fuse_to_apply
+from gaintuning.unshuffling import one_of_each, shuffle, unshuffle
 from gaintuning.validate import image_channels
 
 MODELS = {model.__name__: model for model in (Gaussian, Poisson, PoissonGaussian)}
@@ -139,18 +140,21 @@ class Adapted:
             of_the_model = learned.of_the_model
             whole = fill_in(planes, learned.noise, self.filler, rng, of_the_model=of_the_model)
             together = self.channels_together(planes.shape[1])
-            unit = in_unit(whole.planes, seen, together, self.number)
-            network = self.network_for(index, unit)
+            parts = unshuffle(whole.planes, learned.stride)
+            unit = in_unit(parts, seen, together, self.number)
+            few = one_of_each(len(planes), learned.stride, len(unit) // len(parts))
+            network = self.network_for(index, unit[torch.from_numpy(few)])
             output = run(network, unit, reach_of=self.networks[index])
-            denoised.append(whole.as_it_was(seen.from_unit(output).reshape(planes.shape)))
+            in_units = shuffle(seen.from_unit(output), learned.stride, planes.shape)
+            denoised.append(whole.as_it_was(in_units))
         return join_planes(np.stack(denoised), image, axes)
 
     @property
     def number(self) -> torch.dtype:
         return next(self.networks[0].parameters()).dtype
 
-    def network_for(self, channel: int, unit: Images) -> nn.Module:
-        """What denoises the planes of a channel, as the network sees them."""
+    def network_for(self, channel: int, few: Images) -> nn.Module:
+        """What denoises the planes of a channel, of which some tell how the network sees them."""
         return self.networks[channel]
 
 
@@ -177,11 +181,11 @@ class AdaptedFast(Adapted):
         super().__init__(pretrained, channels)
         self.fast: dict[int, nn.Module] = {}
 
-    def network_for(self, channel: int, unit: Images) -> nn.Module:
+    def network_for(self, channel: int, few: Images) -> nn.Module:
         """Made for the first image."""
         if channel not in self.fast:
             learned, ready = self.channels[channel], self.ready[channel]
-            means = binned(unit, learned.bins).to(next(ready.parameters()))
+            means = binned(few, learned.bins).to(next(ready.parameters()))
             fast = fuse_to_apply(ready, means, learned.noise_in_bins)
             self.fast[channel] = over_bins(fast, learned.bins)
         return self.fast[channel]

@@ -131,7 +131,6 @@ def tuned_attempt(
         ready,
         adaptation.noise_in_bins,
         blind=adaptation.blind,
-        stride=adaptation.stride,
         of_the_model=adaptation.noise_is_of_the_model,
     )
     tuned = tune(

@@ -28,7 +28,6 @@ def choose_objective(
     noise: Noise,
     *,
     blind: bool,
-    stride: int = 1,
     of_the_model: bool = True,
 ) -> tuple[str, Objective, Objective]:
     """The name of the loss, the one to minimise and the one to judge by.
@@ -43,7 +42,6 @@ def choose_objective(
     network : the pre-trained network.
     noise : in the units that the network sees.
     blind : whether the network does not see a pixel in its own place.
-    stride : pixels must lie so many rows or columns apart for their noise to be independent.
     of_the_model : whether all of the image has that noise, see `NoiseEstimate`.
 
     Raises
@@ -55,9 +53,9 @@ def choose_objective(
     >>> choose_objective("auto", nn.Conv2d(1, 1, 3), Gaussian(0.1), blind=False)[0]
     'sure'
     """
-    gaussian, known = isinstance(noise, Gaussian), stride == 1 and of_the_model
+    gaussian = isinstance(noise, Gaussian)
     if name == "auto":
-        name = "blind-spot" if blind or not known else "sure" if gaussian else "pure"
+        name = "blind-spot" if blind or not of_the_model else "sure" if gaussian else "pure"
     risk, judge = estimated_error(noise, network)
     if name == "sure" and not gaussian:
         raise ValueError(
@@ -67,9 +65,9 @@ def choose_objective(
         raise ValueError(
             f"PURE needs shot noise, and the noise is {noise}; use the objective sure, or auto"
         )
-    hiding = BlindSpotByArchitecture() if blind and stride == 1 else BlindSpot(guard=stride - 1)
+    hiding = BlindSpotByArchitecture() if blind else BlindSpot()
     if name in ("sure", "pure"):
-        return name, risk, judge if known else hiding
+        return name, risk, judge if of_the_model else hiding
     if name == "unsure" and blind:
         raise ValueError(
             "UNSURE needs a network that sees a pixel in its own place, and this one does not; use "
@@ -88,7 +86,7 @@ def choose_objective(
         raise ValueError(
             f"unknown objective {name!r}; known are {', '.join(get_args(ObjectiveName))}"
         )
-    return name, loss, judge if known and not blind else hiding
+    return name, loss, judge if of_the_model and not blind else hiding
 
 
 def reason_for(objective: str, noise: Noise, *, blind: bool, stride: int = 1) -> str:
@@ -96,7 +94,8 @@ def reason_for(objective: str, noise: Noise, *, blind: bool, stride: int = 1) ->
 
     Parameters
     ----------
-    objective, noise, blind, stride : as for `choose_objective`.
+    objective, noise, blind : as for `choose_objective`.
+    stride : pixels lie so many rows or columns apart where the network sees them.
 
     Examples
     --------
@@ -105,12 +104,11 @@ def reason_for(objective: str, noise: Noise, *, blind: bool, stride: int = 1) ->
     """
     if objective != "auto":
         return "as was asked for"
-    if stride > 1:
-        return "since the noise of neighbouring pixels goes together; these are hidden"
     if blind:
         return "since the network does not see a pixel in its own place"
     kind = "Gaussian" if isinstance(noise, Gaussian) else "shot noise"
-    return f"since the noise is {kind} and independent from pixel to pixel"
+    between = "from pixel to pixel" if stride == 1 else f"between pixels {stride} apart"
+    return f"since the noise is {kind} and independent {between}"
 
 
 def error_to_compare_by(noise: Noise, first: Denoiser) -> Recorrupted | Thinned:

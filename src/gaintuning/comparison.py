@@ -215,7 +215,7 @@ def _draw_view(
 def _likelihood(
     noisy: Tensor, result: Tensor, adaptation: Adaptation, block: tuple[int, ...]
 ) -> SignedMap | None:
-    if not adaptation.noise_is_known:
+    if adaptation.stride > 1 or not adaptation.noise_is_of_the_model:
         return None
     found = likelihood_map(noisy, result, adaptation.noise).numpy()
     return _signed_map(_average(found, block), LIKELIHOOD_LIMIT)

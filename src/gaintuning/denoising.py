@@ -28,6 +28,7 @@ from gaintuning.randomness import generator
 from gaintuning.scaling import IntensityRange, spread
 from gaintuning.suited import ways_if_better
 from gaintuning.tuning import Schedule
+from gaintuning.unshuffling import one_of_each, shuffle, unshuffle
 from gaintuning.validate import (
     check_blind,
     check_large_enough_to_tune,
@@ -169,10 +170,13 @@ def denoise(
     pretrained_outputs: list[Array] = []
     for index, (adaptation, whole) in enumerate(found):
         of_channel = stage_of(progress, index, len(channels))
-        seen_as = partial(in_unit, whole.planes, channels=together, number=number)
+        stride, shape = adaptation.stride, whole.planes.shape
+        parts = unshuffle(whole.planes, stride)
+        seen_as = partial(in_unit, parts, channels=together, number=number)
         unit, ways = seen_as(adaptation.network_sees), [(pretrained, adaptation)]
         if tune:
-            some = torch.from_numpy(spread(len(unit), PLANES_TO_TUNE))
+            apart = one_of_each(len(whole.planes), stride, len(unit) // len(parts))
+            some = torch.from_numpy(apart[spread(len(apart), PLANES_TO_TUNE)])
             few = unit[some].to(where)
             ways = bring_into_range(pretrained, few, adaptation)
             for other, another in others if index == 0 else ():
@@ -204,10 +208,10 @@ def denoise(
         adaptation = with_residual(attempt.adaptation, attempt.unit, output)
         adaptations.append(adaptation)
         expected = error_map(adaptation, attempt.network, attempt.unit, attempt.once)
-        error_maps.append(np.where(whole.as_given, 0, expected.reshape(whole.level.shape)))
+        error_maps.append(np.where(whole.as_given, 0, shuffle(expected, stride, shape)))
         for made, each in ((outputs, output), (pretrained_outputs, attempt.pretrained)):
-            in_units = adaptation.network_sees.from_unit(each).reshape(whole.level.shape)
-            made.append(whole.as_it_was(in_units))
+            in_units = adaptation.network_sees.from_unit(each)
+            made.append(whole.as_it_was(shuffle(in_units, stride, shape)))
     finer = any(adaptation.is_finer_than_whole_numbers for adaptation in adaptations)
     like = pixels.astype(np.float32) if finer and pixels.dtype.kind in "iu" else pixels
     return Denoised(

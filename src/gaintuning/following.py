@@ -64,20 +64,19 @@ class Following(Adapted):
         self.seed = seed
         self.next = first
 
-    def network_for(self, channel: int, unit: Images) -> nn.Module:
+    def network_for(self, channel: int, few: Images) -> nn.Module:
         learned = self.channels[channel]
         if not learned.of_the_model and self.objective == "auto":
-            return super().network_for(channel, unit)
-        means = binned(unit, learned.bins).to(next(self.pretrained.parameters()).device)
+            return super().network_for(channel, few)
+        means = binned(few, learned.bins).to(next(self.pretrained.parameters()).device)
         anew = replace(learned, gains={})
         starts = [lay_out_network(each.ready(self.pretrained)) for each in (learned, anew)]
-        blind = check_blind(self.pretrained, unit.shape[1])
+        blind = check_blind(self.pretrained, few.shape[1])
         _, loss, judge = choose_objective(
             self.objective,
             starts[1],
             learned.noise_in_bins,
             blind=blind,
-            stride=learned.stride,
             of_the_model=learned.of_the_model,
         )
         risks = [

@@ -61,7 +61,7 @@ def bring_into_range(
     as_it_is = bring_noise_into_range(network, few, adaptation)
     side = min(SIDE, *few.shape[-2:])
     factors = [factor for factor in BINS if side >= factor * FEWEST_BINS]
-    if not adaptation.noise_is_known or not factors:
+    if not adaptation.noise_is_of_the_model or not factors:
         return [as_it_is]
     # In an empty part of the image bins cost nothing, and tell nothing.
     crops = detailed_crops(few, side, CROPS).split(1)
@@ -123,7 +123,7 @@ def bring_noise_into_range(
     all over the image the noise of its model is brought into range only if it rises with the
     intensity, as speckle does, and is one that no network knows.
     """
-    if adaptation.blind or adaptation.stride > 1:
+    if adaptation.blind:
         return network, adaptation
     noise, center = adaptation.noise_in_bins, float(few.mean())
     unknown = float(noise.variance(few).mean() ** 0.5) > STRONGEST

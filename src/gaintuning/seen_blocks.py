@@ -45,6 +45,16 @@ LAGS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
 BY_CHANCE = 4.0
 """Standard errors of such a correlation."""
 
+FAINT = 0.02
+"""Standard deviation, as seen by the denoiser, below which texture looks like noise that goes
+together."""
+
+SMOOTHEST = 0.15
+"""In an image that is not all details, so many of the blocks are smooth."""
+
+WEAKEST = 8
+"""One of so many blocks are those with the least noise."""
+
 GROUPS = 5
 """Of blocks, by their mean."""
 
@@ -69,6 +79,7 @@ class SeenBlocks:
     whole : whether next to nothing of it is left out.
     usable : whether it may tell the noise.
     pixels : number of them.
+    grid : rows and columns of blocks in an image.
     """
 
     energy: Array
@@ -81,6 +92,7 @@ class SeenBlocks:
     whole: Which
     usable: Which
     pixels: int
+    grid: tuple[int, int]
 
     @property
     def make_a_line(self) -> bool:
@@ -111,6 +123,40 @@ class SeenBlocks:
         parts = np.array_split((self._variance / expected.clip(min=1e-12))[some][by_mean], GROUPS)
         medians = [np.median(part) for part in parts]
         return float(max(medians) / min(medians))
+
+    @property
+    def details(self) -> float:
+        """The divergence of the smooth ones, which are few where a scene is full of details."""
+        return float(np.quantile(self.slope[self.usable], SMOOTHEST))
+
+    def rise_apart(self, apart: "SeenBlocks", images: int) -> float:
+        """How many times as strong noise is among pixels that lie apart, where it is weakest.
+
+        Of independent noise it is as strong, and 1 is told of noise that is faint. A network for
+        such noise leaves what goes together, and does not see that it does where only pixels are
+        left that lie apart. Texture it leaves, too, but hardly any image has that in all places.
+
+        Parameters
+        ----------
+        apart : of the same images, taken apart.
+        images : number of them.
+        """
+        near, far = self._noise_by_place(images), apart._noise_by_place(images)
+        finer = max(1, round(near.shape[-1] / far.shape[-1]))
+        near = avg_pool2d(near, finer)
+        rows, columns = (min(sides) for sides in zip(near.shape[1:], far.shape[1:], strict=True))
+        near, far = (each[:, :rows, :columns].flatten() for each in (near, far))
+        whole = near.isfinite() & far.isfinite() & (far > 0)
+        near, far = near[whole].clamp(min=1e-12), far[whole]
+        if not len(far) or float(far.median()) < FAINT**2:
+            return 1.0
+        weakest = far.argsort()[: max(FEWEST_BLOCKS, len(far) // WEAKEST)]
+        return float((far / near)[weakest].median() ** 0.5)
+
+    def _noise_by_place(self, images: int) -> Tensor:
+        """Variance of the noise for each image; NaN where something is left out."""
+        known = np.where(self.whole, self._variance, np.nan)
+        return torch.from_numpy(known.reshape(-1, images, *self.grid).mean(0))
 
     @property
     def kurtosis_of_noise(self) -> float:
@@ -193,7 +239,17 @@ def look_at_blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int
     whole = cut < 0.02
     periodic = float(np.mean(patterns))
     return SeenBlocks(
-        energy, together, structure, kurtosis, slope, mean, periodic, whole, usable, side**2
+        energy,
+        together,
+        structure,
+        kurtosis,
+        slope,
+        mean,
+        periodic,
+        whole,
+        usable,
+        side**2,
+        (unit.shape[-2] // side, unit.shape[-1] // side),
     )
 
 
