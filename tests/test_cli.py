@@ -122,7 +122,7 @@ def test_json_tells_what_was_given(noisy: Path, tmp_path: Path) -> None:
     (record,) = json.loads(succeed("denoise", noisy, "-o", tmp_path / "out.png", *words))
     channel = record["channels"][0]
     assert channel["noise"] == {"model": "poisson", "gain": 3.0, "offset": 0.0}
-    assert channel["estimate"] is None
+    assert (channel["estimate"]["stated"], channel["estimate"]["standard_error"]) == (True, 0)
     assert channel["range"] == [10, 200]
     assert channel["objective"] is None
     assert record["shape"] == [SIDE, SIDE]

@@ -106,19 +106,34 @@ def test_counts_are_known_where_hardly_anything_but_the_background_is_smooth(
     assert found.noise == Poisson(step)
 
 
-def test_noise_that_no_model_tells_is_told_of(denoiser: nn.Module) -> None:
+@pytest.mark.parametrize("stated", [None, Gaussian(10.0)], ids=str)
+def test_noise_that_no_model_tells_is_told_of(
+    denoiser: nn.Module, stated: Gaussian | None
+) -> None:
     rng = np.random.default_rng(0)
     clean, normal = scene(), rng.normal(size=(256, 320))
     level = np.where(np.arange(320) < 200, 5, 30)
-    uneven = estimate_noise((clean + level * normal)[None], denoiser)
+    uneven = estimate_noise((clean + level * normal)[None], denoiser, stated)
     assert (uneven.uneven, uneven.heavy_tailed, uneven.is_of_the_model) == (True, False, False)
     assert any("parts of the image" in each for each in uneven.remarks)
     few = np.where(rng.random((256, 320)) < 0.02, 30, 8)
-    heavy = estimate_noise((clean + few * normal)[None], denoiser)
+    heavy = estimate_noise((clean + few * normal)[None], denoiser, stated)
     assert (heavy.uneven, heavy.heavy_tailed, heavy.is_of_the_model) == (False, True, False)
     assert any("some pixels" in each for each in heavy.remarks)
-    plain = estimate_noise((clean + 8 * normal)[None], denoiser)
+    plain = estimate_noise((clean + 8 * normal)[None], denoiser, stated)
     assert plain.is_of_the_model
+    assert plain.stated == bool(stated)
+    assert stated in (None, plain.noise)
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_few_counts_are_as_they_should_be(denoiser: nn.Module, found: bool) -> None:
+    """Their tails are heavy, and they are the stronger the brighter."""
+    noise = PoissonGaussian(3.0, 2.0)
+    noisy = with_noise(scene() / 15, noise)
+    assert estimate_noise(noisy[None], denoiser, None if found else noise).is_of_the_model
+    as_normal = estimate_noise(noisy[None], denoiser, Gaussian(5.0))
+    assert as_normal.uneven
 
 
 def test_a_lattice_as_fine_as_noise_is_not_taken_for_it(denoiser: nn.Module) -> None:

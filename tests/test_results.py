@@ -255,7 +255,7 @@ def test_contrast_and_gains_make_a_network_for_levels_it_was_not_trained_for(
     [
         ("networks", ["data/set12", "data/bsd68"], f"| {zoo.DEFAULT} |"),
         ("noise_levels", ["data/bsd68"], "| sigma 20 | 2 |"),
-        ("blurred_noise", ["data/bsd68"], "| 0 | 0 of 1 |"),
+        ("noise_together", ["data/set12"], "| made 1.5 times as large | 1 of 1 |"),
         ("out_of_range", ["checkpoints", "data/set12"], "| 80 | UNet | 2 |"),
         ("like_places", ["data/set12"], "| set12 | 2 |"),
         ("particle", [], "3 images in"),
@@ -268,7 +268,7 @@ def test_the_experiments_run_small(
 ) -> None:
     command = [sys.executable, str(EXPERIMENTS / f"{name}.py")]
     command += [str(published(folder)) for folder in folders]
-    if name not in ("blurred_noise", "other_noise"):
+    if name not in ("noise_together", "other_noise"):
         command += ["--output", str(tmp_path / ("small.csv" if folders else "small.png"))]
     command += [] if name == "scenes" else ["--quick"]
     assert words in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -35,7 +35,8 @@ class Adaptation:
     intensity_range : the intensities that were mapped to 0 and 1.
     network_sees : the same, after less contrast if the network saw that.
     noise : the noise model, in the units of the image.
-    estimate : how the noise was found in the image; None if it was given.
+    estimate : what the image tells of its noise, which may have been stated; None if it was not
+        asked.
     level, cut_off : parts of the pixels in areas where nothing varies, and of those that were cut
         off at the lowest or the highest intensity; these were filled in, see `fill_in`.
     single : number of pixels far from all of their neighbours, likewise.
@@ -110,6 +111,11 @@ class Adaptation:
     def noise_in_bins(self) -> Noise:
         """That of their means, as the network sees it."""
         return self.noise_seen.averaged(self.bins**2)
+
+    @property
+    def noise_was_found(self) -> bool:
+        """And not stated."""
+        return self.estimate is not None and not self.estimate.stated
 
     @property
     def variance_error(self) -> float:

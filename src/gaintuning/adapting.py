@@ -60,23 +60,14 @@ def look_at(
     try:
         stated = intensity_range
         scale = find_range(planes) if stated is None else IntensityRange(*stated)
-        estimate: NoiseEstimate | None = None
-        model: Noise
         if noise == "auto":
             estimate = estimate_noise(planes, network)
-            model = estimate.noise
         else:
-            model = noise
-            # The variance is a line, so it is largest at an end.
-            ends = torch.tensor([float(planes.min()), float(planes.max())])
-            if not float(model.variance(ends).max()) > 0:
-                raise ValueError(
-                    f"no pixel has noise by {model}; state that of this image, or auto"
-                )
+            estimate = _look_at_stated(noise, planes, network)
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
-    of_the_model = estimate is None or estimate.is_of_the_model
-    filled = fill_in(planes, model, network, rng, of_the_model=of_the_model)
+    model = estimate.noise
+    filled = fill_in(planes, model, network, rng, of_the_model=estimate.is_of_the_model)
     found = Adaptation(
         scale,
         scale,
@@ -88,6 +79,20 @@ def look_at(
         blind=blind,
     )
     return found, filled
+
+
+def _look_at_stated(
+    noise: Gaussian | Poisson | PoissonGaussian, planes: Array, network: nn.Module
+) -> NoiseEstimate:
+    """Raise if no pixel has any by that; see whether all of the image has it, if it tells."""
+    # The variance is a line, so it is largest at an end.
+    ends = torch.tensor([float(planes.min()), float(planes.max())])
+    if not float(noise.variance(ends).max()) > 0:
+        raise ValueError(f"no pixel has noise by {noise}; state that of this image, or auto")
+    try:
+        return estimate_noise(planes, network, stated=noise)
+    except ValueError:  # where hardly anything varies
+        return NoiseEstimate(noise, 0.0, stated=True)
 
 
 def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
@@ -118,7 +123,7 @@ def default_network(device: torch.device) -> nn.Module:
 def error_of_judge(adaptation: Adaptation) -> Objective | None:
     """What the estimated risk is off by, if a level that was found is by a standard error."""
     estimate = adaptation.estimate
-    if estimate is None or not adaptation.has_a_risk:
+    if estimate is None or estimate.stated or not adaptation.has_a_risk:
         return None
     return LevelError(adaptation.noise_in_bins, part=estimate.variance_error)
 

@@ -3,8 +3,10 @@
 An estimate of the error believes the level in every pixel, and rewards who leaves the rest in.
 """
 
+import torch
+
+from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.seen_blocks import SeenBlocks
-from gaintuning.variance_line import Array
 
 UNEVEN = 0.08
 """If so many of the blocks have more noise than the model says, it is not that of all of the image.
@@ -19,31 +21,37 @@ FAINT, WEAK = 0.01, 0.03
 or like noise that is stronger at some intensities."""
 
 HEAVY = 0.5
-"""A kurtosis that normal noise has in no natural image (there up to 0.1)."""
+"""Noise of a model has so much more kurtosis than it should in no natural image (up to 0.1)."""
 
 
-def departures(seen: SeenBlocks, expected: Array) -> tuple[bool, bool]:
+def departures(
+    seen: SeenBlocks, noise: Gaussian | Poisson | PoissonGaussian, *, of_any_level: bool = False
+) -> tuple[bool, bool]:
     """Whether the noise is uneven, and whether it has heavy tails, beside that of its model.
 
     Parameters
     ----------
     seen : the blocks of an image, and what a denoiser took away from them.
-    expected : the variance of each that the model tells, as the denoiser sees it.
+    noise : as the denoiser sees it.
+    of_any_level : whether noise that is everywhere so many times as strong is of the model, too.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import torch
     >>> from gaintuning.seen_blocks import look_at_blocks
     >>> noisy = 0.1 * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
     >>> noisy[..., 64:] *= 3
     >>> seen = look_at_blocks(lambda images: 0 * images, noisy, torch.zeros_like(noisy), 16)
-    >>> departures(seen, np.full(64, 0.01))
+    >>> departures(seen, Gaussian(0.1))
     (True, False)
     """
-    strength = float(expected.mean() ** 0.5)
+    variance = noise.variance(torch.from_numpy(seen.mean)).numpy()
+    # That of a count is one over its mean, and read noise has none.
+    kurtosis = noise.gain**2 * (variance - noise.sigma**2) / variance.clip(1e-12) ** 2
+    if of_any_level:
+        variance = variance * seen.strength_beside(variance)
+    strength = float(variance.mean() ** 0.5)
     if strength < FAINT:
         return False, False
-    rises = strength > WEAK and seen.rise_beside(expected) > RISES
-    uneven = rises or seen.part_with_more_noise(expected) > UNEVEN
-    return uneven, seen.kurtosis_of_noise > HEAVY
+    rises = strength > WEAK and seen.rise_beside(variance) > RISES
+    uneven = rises or seen.part_with_more_noise(variance) > UNEVEN
+    return uneven, seen.kurtosis_beside(kurtosis) > HEAVY

@@ -40,6 +40,11 @@ class Gaussian:
         if not 0 < self.sigma < float("inf"):
             raise ValueError(f"the noise's sigma must be a number above 0, got {self.sigma}")
 
+    @property
+    def gain(self) -> float:
+        """There is no shot noise."""
+        return 0.0
+
     def sample(self, clean: Tensor, rng: Generator) -> Tensor:
         return clean + self.sigma * torch.randn(clean.shape, generator=rng).to(clean)
 

@@ -87,13 +87,14 @@ class NoiseEstimate:
     Parameters
     ----------
     noise : the model, in the units of the image.
-    standard_error : of its level (sigma, or the gain), as a part of it.
+    standard_error : of its level (sigma, or the gain), as a part of it; 0 if it was stated.
     stride : 1 if the noise is independent from pixel to pixel; else pixels must lie so many rows
         or columns apart for their noise to be about independent.
     uneven : whether parts of the image have far more noise than the model says.
     heavy_tailed : whether some pixels do, anywhere.
     clipped : part of the pixels whose intensity was cut off at the lowest or highest value.
     quantum : step between neighbouring intensities; 0 where there is none to speak of.
+    stated : whether the noise was; what is cut off was not looked for then.
     """
 
     noise: Gaussian | Poisson | PoissonGaussian
@@ -103,6 +104,7 @@ class NoiseEstimate:
     heavy_tailed: bool = False
     clipped: float = 0.0
     quantum: float = 0.0
+    stated: bool = False
 
     @property
     def variance_error(self) -> float:
@@ -113,11 +115,6 @@ class NoiseEstimate:
     def is_of_the_model(self) -> bool:
         """Whether all pixels have the noise that the model says, and enough of them tell it."""
         return not self.uneven and not self.heavy_tailed and self.clipped < HIDES_THE_LEVEL
-
-    @property
-    def gain(self) -> float:
-        """Intensity of one count; 0 of noise that is none of counts."""
-        return 0.0 if isinstance(self.noise, Gaussian) else self.noise.gain
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -140,7 +137,7 @@ class NoiseEstimate:
                 "differ, of few counts that were multiplied, or hit by cosmic rays: losses that "
                 "take it to be normal do not hold"
             )
-        if self.gain < 0:
+        if self.noise.gain < 0:
             found.append(
                 "the noise is the stronger the darker the image, as shot noise is in one that was "
                 "inverted"
@@ -159,7 +156,11 @@ class NoiseEstimate:
         return tuple(found)
 
 
-def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None) -> NoiseEstimate:
+def estimate_noise(
+    planes: NDArray[np.generic],
+    denoiser: Denoiser | None = None,
+    stated: Gaussian | Poisson | PoissonGaussian | None = None,
+) -> NoiseEstimate:
     """Estimate model and level of the noise of an image.
 
     Parameters
@@ -169,6 +170,8 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
     denoiser : a good one for gray images of intensities in [0, 1] and any level of noise up to
         0.15, by default that on board. It must see every pixel, so a blind-spot network does not
         do.
+    stated : the noise, if it is known; then only whether all of the image has it, whatever its
+        level, and how far apart it is independent.
 
     Raises
     ------
@@ -190,7 +193,8 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
     level, quantum = level_areas(pieces).to(pieces.dtype), step_of(pieces)
     cut_off = _cut_off(pieces) * (1 - level)
     if _are_rare_counts(pieces, quantum):
-        return _of_counts(pieces, cut_off, quantum)
+        found = _of_counts(pieces, cut_off, quantum)
+        return NoiseEstimate(stated, 0.0, quantum=quantum, stated=True) if stated else found
     left_out = torch.maximum(cut_off, level)
     # The denoiser sees the image in its middle range, with noise that it knows.
     shrink = min(1 / find_range(planes).width, 0.15 / guess)
@@ -211,8 +215,9 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
         )
 
     def of_another_kind(found: Fitted, seen: SeenBlocks) -> tuple[bool, bool]:
-        noise = simplest_model(found)[0].rescaled(center - 0.5 / shrink, center + 0.5 / shrink)
-        return departures(seen, noise.variance(torch.from_numpy(seen.mean)).numpy())
+        noise = stated or simplest_model(found)[0]
+        in_unit = noise.rescaled(center - 0.5 / shrink, center + 0.5 / shrink)
+        return departures(seen, in_unit, of_any_level=stated is not None)
 
     agreed, best, stride = fit(seen.smoother_half()).any.agreement, fit(seen.noise_alone()), 1
     uneven, heavy_tailed = of_another_kind(best, seen)
@@ -230,14 +235,19 @@ def estimate_noise(planes: NDArray[np.generic], denoiser: Denoiser | None = None
             seen, best, stride, (uneven, heavy_tailed) = apart, other, distance, kind
         elif rise < RISES_MUCH:
             break
-    if stride == 1 and counted(best, quantum):
+    of_counts = stride == 1 and counted(best, quantum)
+    if stated and of_counts:
+        return NoiseEstimate(stated, 0.0, quantum=quantum, stated=True)
+    heavy_tailed &= stride == 1
+    if stated:
+        return NoiseEstimate(stated, 0.0, stride, uneven, heavy_tailed, 0.0, quantum, stated=True)
+    if of_counts:
         return _of_counts(pieces, cut_off, quantum)
     noise, error = simplest_model(best)
     if stride == 1 and best.any.agreement > EVERYWHERE:
         noise = _without(noise, seen.periodic)
     clipped = float(cut_off.double().mean())
     error = hypot(error, UNSURE_OF_CUT_OFF * clipped)
-    heavy_tailed &= stride == 1 and isinstance(noise, Gaussian)  # few counts are, too
     return NoiseEstimate(noise, error, stride, uneven, heavy_tailed, clipped, quantum)
 
 

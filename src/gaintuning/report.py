@@ -146,7 +146,7 @@ def overall_verdict(adaptations: tuple[Adaptation, ...]) -> str:
 def describe(adaptation: Adaptation) -> Section:
     """What was learned about one channel, ready to be shown."""
     low, high = adaptation.intensity_range.low, adaptation.intensity_range.high
-    origin = "estimated from the image" if adaptation.estimate else "given"
+    origin = "estimated from the image" if adaptation.noise_was_found else "given"
     facts = {
         "Noise": f"{adaptation.noise} ({origin})",
         "Intensity range": f"{low:.6g} to {high:.6g}",

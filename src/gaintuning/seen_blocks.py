@@ -158,11 +158,19 @@ class SeenBlocks:
         known = np.where(self.whole, self._variance, np.nan)
         return torch.from_numpy(known.reshape(-1, images, *self.grid).mean(0))
 
-    @property
-    def kurtosis_of_noise(self) -> float:
-        """Of the noise, from blocks that hold nothing else; 0 if there are few."""
-        kurtosis = self.kurtosis[self._surely_noise]
-        return float(np.median(kurtosis)) if len(kurtosis) >= FEWEST_BLOCKS else 0.0
+    def strength_beside(self, expected: Array) -> float:
+        """How many times that variance the noise has; 1 if there are few blocks that tell."""
+        some = self._surely_noise & (expected > 0)
+        if some.sum() < FEWEST_BLOCKS:
+            return 1.0
+        return float(np.median(self._variance[some] / expected[some]))
+
+    def kurtosis_beside(self, expected: Array) -> float:
+        """How much more than that kurtosis the noise has; 0 if there are few blocks that tell."""
+        some = self._surely_noise
+        if some.sum() < FEWEST_BLOCKS:
+            return 0.0
+        return float(np.median(self.kurtosis[some] - expected[some]))
 
     @property
     def _surely_noise(self) -> Which:

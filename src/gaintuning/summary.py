@@ -37,7 +37,7 @@ def lines_of(result: Denoised[Array], *, any_network: bool) -> list[str]:
     for channel, found in enumerate(result.adaptations):
         if len(result.adaptations) > 1:
             lines.append(f"  channel {channel}")
-        given = "estimated" if found.estimate else "given"
+        given = "estimated" if found.noise_was_found else "given"
         low, high = found.intensity_range.low, found.intensity_range.high
         lines.append(f"  noise: {found.noise} ({given}), intensities {low:g} to {high:g}")
         if found.objective:
