@@ -107,9 +107,7 @@ def test_counts_are_known_where_hardly_anything_but_the_background_is_smooth(
 
 
 @pytest.mark.parametrize("stated", [None, Gaussian(10.0)], ids=str)
-def test_noise_that_no_model_tells_is_told_of(
-    denoiser: nn.Module, stated: Gaussian | None
-) -> None:
+def test_noise_that_no_model_tells_is_told_of(denoiser: nn.Module, stated: Gaussian | None) -> None:
     rng = np.random.default_rng(0)
     clean, normal = scene(), rng.normal(size=(256, 320))
     level = np.where(np.arange(320) < 200, 5, 30)

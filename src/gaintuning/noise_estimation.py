@@ -70,10 +70,10 @@ HIDES_THE_LEVEL = 0.25
 UNDOUBTED = 0.85
 """If more of the blocks agree on a line, noise does not go together between neighbours."""
 
-RISES, RISES_MUCH, RISES_SURELY = 1.3, 2.5, 5.0
+RISES, RISES_SURELY = 1.3, 4.5
 """So many times as strong as among neighbours is noise among pixels that lie apart where it goes
-together; from the second on it may also go together further than that. Independent noise is up to
-1.26 times as strong in most natural images, and fine texture up to 4.3 times."""
+together. Independent noise is up to 1.26 times as strong in most natural images, and fine texture
+up to 4.3 times."""
 
 AGREED_APART, DETAILS = 0.45, 0.18
 """If it rises no more than texture may, so many of the blocks must agree there, and the smooth ones
@@ -231,10 +231,9 @@ def estimate_noise(
         kind = of_another_kind(other, apart)
         agreed = other.any.agreement
         like_noise = agreed > AGREED_APART and apart.details < DETAILS and not kind[0]
-        if rise > RISES and (like_noise or rise > RISES_SURELY):
-            seen, best, stride, (uneven, heavy_tailed) = apart, other, distance, kind
-        elif rise < RISES_MUCH:
+        if rise < RISES or not (like_noise or rise > RISES_SURELY):
             break
+        seen, best, stride, (uneven, heavy_tailed) = apart, other, distance, kind
     of_counts = stride == 1 and counted(best, quantum)
     if stated and of_counts:
         return NoiseEstimate(stated, 0.0, quantum=quantum, stated=True)
