@@ -76,20 +76,23 @@ def main() -> None:
 
 
 def all_steps(self2self_steps: int) -> dict[str, Method]:
-    return methods_with(None, 2000, self2self_steps)
+    return methods_with(2000, self2self_steps)
 
 
 def few_steps() -> dict[str, Method]:
-    return methods_with(Schedule(steps=3, rounds=1), 5, 2)
+    return methods_with(
+        5, 2, schedule=Schedule(steps=3, rounds=1), orientations=False, nonlocal_bayes=False
+    )
 
 
 def methods_with(
-    schedule: Schedule | None, zero_shot_steps: int, self2self_steps: int
+    zero_shot_steps: int, self2self_steps: int, **options: object
 ) -> dict[str, Method]:
+    """Options are those of `denoise`."""
     methods: dict[str, Method] = {}
     for network in NETWORKS:
         methods[f"{network}, pre-trained"] = by_network(network, tune=False)
-        methods[f"{network}, tuned"] = by_network(network, tune=True, schedule=schedule)
+        methods[f"{network}, tuned"] = by_network(network, tune=True, **options)
     for label, name, steps in (
         ("BM3D", "bm3d", None),
         ("non-local means", "non-local-means", None),

@@ -12,7 +12,7 @@ from gaintuning.files import write_image
 from gaintuning.image import Image
 from gaintuning.simulate.documents import documents
 
-SIDE = 192
+SIDE, LATTICE_SIDE = 160, 192
 
 
 def quick_sources(folder: Path) -> Sources:
@@ -39,15 +39,15 @@ def quick_sources(folder: Path) -> Sources:
 
 def write_lattice(path: Path) -> None:
     """Rows of columns below a vacuum, with their table: platinum, and two rows of cerium."""
-    y, x = (places.ravel() for places in np.mgrid[60:SIDE:24, 12:SIDE:24])
-    down, right = np.mgrid[:SIDE, :SIDE]
-    pixels = np.full((SIDE, SIDE), 0.45, np.float32)
+    y, x = (places.ravel() for places in np.mgrid[60:LATTICE_SIDE:24, 12:LATTICE_SIDE:24])
+    down, right = np.mgrid[:LATTICE_SIDE, :LATTICE_SIDE]
+    pixels = np.full((LATTICE_SIDE, LATTICE_SIDE), 0.45, np.float32)
     for row, column in zip(y, x, strict=True):
         pixels += 0.2 * np.exp(-((down - row) ** 2 + (right - column) ** 2) / 40).astype(np.float32)
     path.parent.mkdir(exist_ok=True)
     write_image(path, Image(pixels, "YX", dict.fromkeys("YX", (0.1, "Å"))), overwrite=True)
     lines = ["y,x,element,atoms,outside"]
     for row, column in zip(y, x, strict=True):
-        element = "Pt" if row < SIDE - 48 else "Ce"
+        element = "Pt" if row < LATTICE_SIDE - 48 else "Ce"
         lines.append(f"{row},{column},{element},1,{int(row == 60)}")
     path.with_suffix(".csv").write_text("\n".join(lines) + "\n")
