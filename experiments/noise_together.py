@@ -101,7 +101,7 @@ def main() -> None:
             if find_spec("bm3d"):
                 level = float(np.square(noisy - clean).mean() ** 0.5)
                 outputs.append(denoise_bm3d(from_numpy(noisy)[None, None], level)[0, 0].numpy())
-            noticed += result.adaptations[0].stride > 1
+            noticed += result.adaptations[0].stride != (1, 1)
             scores.append([psnr(each, clean, data_range=255) for each in outputs])
         means = (f"{score:.2f}" for score in np.mean(scores, axis=0))
         lines.append([name, f"{noticed} of {len(images)}", *means])

@@ -175,7 +175,7 @@ def found_in(result: Denoised[Image]) -> str:
     marks = {
         "uneven": estimate.uneven,
         "heavy tails": estimate.heavy_tailed,
-        "goes together": estimate.stride > 1,
+        "goes together": estimate.stride != (1, 1),
         "cut off": estimate.clipped > 0.01,
     }
     return "; ".join([str(estimate.noise), *(mark for mark, told in marks.items() if told)])

@@ -649,7 +649,7 @@ def test_other_images_in_the_file_are_told_of(noisy: Path, tmp_path: Path) -> No
 
 
 def test_info_tells_of_each_remark(noisy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = NoiseEstimate(Gaussian(20.0), 0.01, stride=2, clipped=0.1)
+    found = NoiseEstimate(Gaussian(20.0), 0.01, stride=(2, 2), clipped=0.1)
     monkeypatch.setattr("gaintuning.info_command.find_noise", lambda *_: found)
     note = json.loads(succeed("info", noisy, "--json"))["note"]
     assert note == "; ".join(found.remarks)

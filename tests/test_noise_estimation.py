@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from scipy.signal import lfilter
 from skimage import data
 from torch import nn
 
@@ -42,7 +43,7 @@ def test_the_level_of_gaussian_noise_is_found_in_spite_of_texture(
     assert isinstance(found.noise, Gaussian)
     assert found.noise.sigma == pytest.approx(sigma, rel=0.03)
     assert 0.005 < found.standard_error < 0.03
-    assert found.stride == 1
+    assert found.stride == (1, 1)
     assert not found.remarks
 
 
@@ -205,17 +206,29 @@ def test_noise_that_goes_together_is_noticed_and_its_level_still_found(
 ) -> None:
     noise = gaussian_filter(np.random.default_rng(0).normal(size=(256, 320)), width, mode="wrap")
     found = estimate_noise((scene() + 25 * noise / noise.std())[None], denoiser)
-    assert found.stride > 1
+    assert min(found.stride) > 1
     assert "goes together" in found.remarks[0]
     level = found.noise.variance(torch.tensor(130.0)) ** 0.5
     assert float(level) == pytest.approx(25, rel=0.15)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_noise_that_goes_together_along_lines_is_taken_apart_along_them(
+    denoiser: nn.Module, axis: int
+) -> None:
+    white = np.random.default_rng(0).normal(0, 20, (256, 320))
+    noise = lfilter([0.75**0.5], [1, -0.5], white, axis=axis)
+    found = estimate_noise((scene() + noise)[None], denoiser)
+    assert found.stride == ((2, 1) if axis == 0 else (1, 2))
+    assert ("2 rows apart" if axis == 0 else "2 columns apart") in found.remarks[0]
+    assert found.noise.sigma == pytest.approx(20, rel=0.15)
 
 
 def test_a_grating_with_independent_noise_is_not_taken_for_noise(denoiser: nn.Module) -> None:
     rows, columns = np.mgrid[:128, :128]
     grating = 120 + 60 * np.sign(np.sin(1.9 * rows + 0.2 * np.sin(columns / 9)))
     found = estimate_noise(with_noise(grating, Gaussian(10.0))[None], denoiser)
-    assert found.stride == 1
+    assert found.stride == (1, 1)
 
 
 def test_intensities_that_are_cut_off_are_told_of_and_left_out(denoiser: nn.Module) -> None:

@@ -255,7 +255,7 @@ def test_the_likelihood_is_shown_where_the_noise_is_independent() -> None:
     found = likelihood_map(*images, KEPT.noise).numpy()
     shown = np.clip(found / LIKELIHOOD_LIMIT, -1, 1)
     assert np.abs(values_of(view.likelihood.uri) - shown).max() <= HALF_A_COLOR
-    wide = replace(KEPT, estimate=NoiseEstimate(Gaussian(20), 0.01, stride=2))
+    wide = replace(KEPT, estimate=NoiseEstimate(Gaussian(20), 0.01, stride=(2, 2)))
     (view,) = draw_views(noisy, by_hand(noisy, adaptations=(wide,)))
     assert view.likelihood is None
 
@@ -306,7 +306,7 @@ def test_the_estimated_psnr_is_given_with_its_standard_error_where_there_is_one(
 
 
 def test_what_a_user_should_know_is_said(tmp_path: Path) -> None:
-    correlated = NoiseEstimate(Gaussian(20.0), 0.01, stride=2, clipped=0.05)
+    correlated = NoiseEstimate(Gaussian(20.0), 0.01, stride=(1, 2), clipped=0.05)
     twice = IntensityRange(-128.0, 382.0)
     found = replace(KEPT, estimate=correlated, network_sees=twice)
     remarks = describe(found).remarks

@@ -13,6 +13,7 @@ from gaintuning.noise import Noise
 from gaintuning.noise_estimation import NoiseEstimate
 from gaintuning.scaling import IntensityRange
 from gaintuning.trust import ErrorEstimate, Residual
+from gaintuning.unshuffling import ALL, Stride
 
 Array: TypeAlias = NDArray[np.generic]
 
@@ -85,12 +86,12 @@ class Adaptation:
     losses: tuple[float, ...] = ()
 
     @property
-    def stride(self) -> int:
-        """The network sees only pixels together that lie so many rows or columns apart.
+    def stride(self) -> Stride:
+        """The network sees only pixels together that lie so many rows and columns apart.
 
         Their noise is independent.
         """
-        return self.estimate.stride if self.estimate else 1
+        return self.estimate.stride if self.estimate else ALL
 
     @property
     def noise_is_of_the_model(self) -> bool:
@@ -189,7 +190,7 @@ class Adaptation:
     def remarks(self) -> tuple[str, ...]:
         """What a user should know before believing the result, in sentences."""
         found = list(self.estimate.remarks) if self.estimate else []
-        if self.stride > 1:
+        if self.stride != ALL:
             found.append(
                 "so the network saw only pixels together that lie so far apart, a part of the "
                 "image at a time"

@@ -28,7 +28,7 @@ from gaintuning.scaling import IntensityRange
 from gaintuning.stabilizing import stabilized
 from gaintuning.tiles import run
 from gaintuning.tuning import fuse_to_apply
-from gaintuning.unshuffling import one_of_each, shuffle, unshuffle
+from gaintuning.unshuffling import ALL, Stride, one_of_each, shuffle, unshuffle
 from gaintuning.validate import image_channels
 
 MODELS = {model.__name__: model for model in (Gaussian, Poisson, PoissonGaussian)}
@@ -54,7 +54,7 @@ class Learned:
     gains: dict[str, Tensor]
     bins: int = 1
     stabilized: bool = False
-    stride: int = 1
+    stride: Stride = ALL
     of_the_model: bool = True
 
     @classmethod
@@ -226,6 +226,7 @@ def read_learned(path: Path) -> tuple[list[Learned], Any]:
             name.removeprefix(mark): gain for name, gain in tensors.items() if name.startswith(mark)
         }
         noise = MODELS[told.pop("model")](**told.pop("noise"))
-        seen = IntensityRange(**told.pop("network_sees"))
-        channels.append(Learned(**told | {"network_sees": seen, "noise": noise, "gains": gains}))
+        seen, stride = IntensityRange(**told.pop("network_sees")), tuple(told.pop("stride"))
+        made = {"network_sees": seen, "noise": noise, "gains": gains, "stride": stride}
+        channels.append(Learned(**told | made))
     return channels, json.loads(metadata["facts"])

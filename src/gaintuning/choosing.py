@@ -16,6 +16,7 @@ from gaintuning.objectives import (
     Thinned,
     Unsure,
 )
+from gaintuning.unshuffling import ALL, Stride, in_words
 
 ObjectiveName: TypeAlias = Literal[
     "auto", "sure", "unsure", "pure", "blind-spot", "neighbor2neighbor", "noise-resampling"
@@ -89,13 +90,13 @@ def choose_objective(
     return name, loss, judge if of_the_model and not blind else hiding
 
 
-def reason_for(objective: str, noise: Noise, *, blind: bool, stride: int = 1) -> str:
+def reason_for(objective: str, noise: Noise, *, blind: bool, stride: Stride = ALL) -> str:
     """Why "auto" takes the loss that it takes, or that another was asked for.
 
     Parameters
     ----------
     objective, noise, blind : as for `choose_objective`.
-    stride : pixels lie so many rows or columns apart where the network sees them.
+    stride : pixels lie so many rows and columns apart where the network sees them.
 
     Examples
     --------
@@ -107,7 +108,7 @@ def reason_for(objective: str, noise: Noise, *, blind: bool, stride: int = 1) ->
     if blind:
         return "since the network does not see a pixel in its own place"
     kind = "Gaussian" if isinstance(noise, Gaussian) else "shot noise"
-    between = "from pixel to pixel" if stride == 1 else f"between pixels {stride} apart"
+    between = "from pixel to pixel" if stride == ALL else f"between pixels {in_words(stride)} apart"
     return f"since the noise is {kind} and independent {between}"
 
 

@@ -19,6 +19,7 @@ from gaintuning.likelihood import likelihood_map
 from gaintuning.noise import Noise
 from gaintuning.planes import split_planes
 from gaintuning.trust import residual_of
+from gaintuning.unshuffling import ALL
 
 LARGEST = 1024
 """Side in pixels of the largest image that is shown as it is."""
@@ -215,7 +216,7 @@ def _draw_view(
 def _likelihood(
     noisy: Tensor, result: Tensor, adaptation: Adaptation, block: tuple[int, ...]
 ) -> SignedMap | None:
-    if adaptation.stride > 1 or not adaptation.noise_is_of_the_model:
+    if adaptation.stride != ALL or not adaptation.noise_is_of_the_model:
         return None
     found = likelihood_map(noisy, result, adaptation.noise).numpy()
     return _signed_map(_average(found, block), LIKELIHOOD_LIMIT)

@@ -19,25 +19,18 @@ from math import hypot
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gaintuning import zoo
 from gaintuning._types import Denoiser, Images
-from gaintuning.departures import departures
+from gaintuning.independence import Pieces, look_far_enough
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Poisson, PoissonGaussian
 from gaintuning.noise_guess import guess_sigma
 from gaintuning.odd_pixels import cut_off_ends, level_areas, step_of
 from gaintuning.scaling import find_range, spread
-from gaintuning.seen_blocks import SeenBlocks, look_at_blocks
-from gaintuning.variance_line import (
-    Blocks,
-    Fitted,
-    counted,
-    fit_lines,
-    simplest_model,
-)
+from gaintuning.unshuffling import ALL, Stride, in_words
+from gaintuning.variance_line import counted, simplest_model
 
 PIXELS = 512**2
 """So many are looked at: the level is then sure to a few parts in a thousand."""
@@ -55,8 +48,6 @@ is no further from 1."""
 UNSURE_OF_CUT_OFF = 0.3
 """What is cut off adds this part of its number to the standard error: what is left is too weak."""
 
-STRIDES = (2, 4)
-
 COARSE = 1.5
 """So many standard deviations of the noise that is found, rounding included, are a step at which
 the rounding begins to follow the image: of noise of half a step and its rounding it is 1.7."""
@@ -67,18 +58,6 @@ EVERYWHERE = 0.8
 HIDES_THE_LEVEL = 0.25
 """With so many of the pixels cut off, the others tell little of the noise."""
 
-UNDOUBTED = 0.85
-"""If more of the blocks agree on a line, noise does not go together between neighbours."""
-
-RISES, RISES_SURELY = 1.3, 4.5
-"""So many times as strong as among neighbours is noise among pixels that lie apart where it goes
-together. Independent noise is up to 1.26 times as strong in most natural images, and fine texture
-up to 4.3 times."""
-
-AGREED_APART, DETAILS = 0.45, 0.18
-"""If it rises no more than texture may, so many of the blocks must agree there, and the smooth ones
-have no more divergence: where all of a scene is texture it is more, or they disagree."""
-
 
 @dataclass(frozen=True)
 class NoiseEstimate:
@@ -88,8 +67,7 @@ class NoiseEstimate:
     ----------
     noise : the model, in the units of the image.
     standard_error : of its level (sigma, or the gain), as a part of it; 0 if it was stated.
-    stride : 1 if the noise is independent from pixel to pixel; else pixels must lie so many rows
-        or columns apart for their noise to be about independent.
+    stride : pixels must lie so many rows and columns apart for their noise to be independent.
     uneven : whether parts of the image have far more noise than the model says.
     heavy_tailed : whether some pixels do, anywhere.
     clipped : part of the pixels whose intensity was cut off at the lowest or highest value.
@@ -99,7 +77,7 @@ class NoiseEstimate:
 
     noise: Gaussian | Poisson | PoissonGaussian
     standard_error: float
-    stride: int = 1
+    stride: Stride = ALL
     uneven: bool = False
     heavy_tailed: bool = False
     clipped: float = 0.0
@@ -120,11 +98,10 @@ class NoiseEstimate:
     def remarks(self) -> tuple[str, ...]:
         """What a user should know of it, in sentences."""
         found = []
-        if self.stride > 1:
+        if self.stride != ALL:
             found.append(
                 "the noise of neighbouring pixels goes together, as after interpolation or "
-                f"compression: it is independent where pixels lie {self.stride} rows or columns "
-                "apart"
+                f"compression: it is independent where pixels lie {in_words(self.stride)} apart"
             )
         if self.uneven:
             found.append(
@@ -199,55 +176,26 @@ def estimate_noise(
     # The denoiser sees the image in its middle range, with noise that it knows.
     shrink = min(1 / find_range(planes).width, 0.15 / guess)
     center = float(pieces.mean())
-
-    def blocks(stride: int) -> SeenBlocks:
-        unit = (_apart(pieces, stride) - center) * shrink + 0.5
-        return look_at_blocks(denoiser, unit, _apart(left_out, stride), 16 if stride == 1 else 8)
-
-    def fit(found: Blocks) -> Fitted:
-        return fit_lines(found.in_units(shrink, center))
-
-    seen = blocks(stride=1)
-    if not seen.make_a_line:
+    look = look_far_enough(Pieces(pieces, left_out, denoiser, shrink, center, stated))
+    if look is None:
         raise ValueError(
             "hardly anything in the image varies, so its noise cannot be told; state its level, as "
             "in gaussian:SIGMA"
         )
-
-    def of_another_kind(found: Fitted, seen: SeenBlocks) -> tuple[bool, bool]:
-        noise = stated or simplest_model(found)[0]
-        in_unit = noise.rescaled(center - 0.5 / shrink, center + 0.5 / shrink)
-        return departures(seen, in_unit, of_any_level=stated is not None)
-
-    agreed, best, stride = fit(seen.smoother_half()).any.agreement, fit(seen.noise_alone()), 1
-    uneven, heavy_tailed = of_another_kind(best, seen)
-    for distance in STRIDES:
-        if agreed > UNDOUBTED or min(pieces.shape[-2:]) < 32 * distance:
-            break
-        apart = blocks(distance)
-        if not apart.make_a_line:
-            break
-        other, rise = fit(apart.smoother_half()), seen.rise_apart(apart, len(pieces))
-        kind = of_another_kind(other, apart)
-        agreed = other.any.agreement
-        like_noise = agreed > AGREED_APART and apart.details < DETAILS and not kind[0]
-        if rise < RISES or not (like_noise or rise > RISES_SURELY):
-            break
-        seen, best, stride, (uneven, heavy_tailed) = apart, other, distance, kind
-    of_counts = stride == 1 and counted(best, quantum)
-    if stated and of_counts:
-        return NoiseEstimate(stated, 0.0, quantum=quantum, stated=True)
-    heavy_tailed &= stride == 1
+    of_pixels = look.stride == ALL
+    uneven, heavy_tailed = look.uneven, look.heavy_tailed and of_pixels
+    of_counts = of_pixels and counted(look.fitted, quantum)
     if stated:
-        return NoiseEstimate(stated, 0.0, stride, uneven, heavy_tailed, 0.0, quantum, stated=True)
+        kind = (False, False) if of_counts else (uneven, heavy_tailed)
+        return NoiseEstimate(stated, 0.0, look.stride, *kind, quantum=quantum, stated=True)
     if of_counts:
         return _of_counts(pieces, cut_off, quantum)
-    noise, error = simplest_model(best)
-    if stride == 1 and best.any.agreement > EVERYWHERE:
-        noise = _without(noise, seen.periodic)
+    noise, error = simplest_model(look.fitted)
+    if of_pixels and look.fitted.any.agreement > EVERYWHERE:
+        noise = _without(noise, look.blocks.periodic)
     clipped = float(cut_off.double().mean())
     error = hypot(error, UNSURE_OF_CUT_OFF * clipped)
-    return NoiseEstimate(noise, error, stride, uneven, heavy_tailed, clipped, quantum)
+    return NoiseEstimate(noise, error, look.stride, uneven, heavy_tailed, clipped, quantum)
 
 
 def _without(
@@ -277,20 +225,6 @@ def _pieces(planes: NDArray[np.generic]) -> Images:
             for index, (top, left) in enumerate(zip(tops, lefts, strict=True))
         ]
     return torch.from_numpy(np.stack(few).astype(np.float32))[:, None]
-
-
-def _apart(images: Images, stride: int) -> Tensor:
-    """Images of every so manieth pixel."""
-    if stride == 1:
-        return images
-    height, width = (side // stride * stride for side in images.shape[-2:])
-    return torch.cat(
-        [
-            images[..., row:height:stride, column:width:stride]
-            for row in (0, stride // 2)
-            for column in (0, stride // 2)
-        ]
-    )
 
 
 def _cut_off(images: Images) -> Images:

@@ -142,9 +142,9 @@ class SeenBlocks:
         images : number of them.
         """
         near, far = self._noise_by_place(images), apart._noise_by_place(images)
-        finer = max(1, round(near.shape[-1] / far.shape[-1]))
-        near = avg_pool2d(near, finer)
-        rows, columns = (min(sides) for sides in zip(near.shape[1:], far.shape[1:], strict=True))
+        sides = zip(near.shape[1:], far.shape[1:], strict=True)
+        near = avg_pool2d(near, tuple(max(1, round(fine / coarse)) for fine, coarse in sides))
+        rows, columns = map(min, near.shape[1:], far.shape[1:])
         near, far = (each[:, :rows, :columns].flatten() for each in (near, far))
         whole = near.isfinite() & far.isfinite() & (far > 0)
         near, far = near[whole].clamp(min=1e-12), far[whole]
