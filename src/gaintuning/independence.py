@@ -7,7 +7,7 @@ shows where it is weakest; independent noise is as strong. Texture is left among
 but hardly any scene has it in all places.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -136,7 +136,8 @@ def look_far_enough(pieces: Pieces) -> Look | None:
     for stride in ALONG_LINES:
         along = _look(pieces, stride)
         if along and along.blocks.rise_apart(found.blocks, count) < RISES_LITTLE:
-            return along
+            # What is left of it that goes together would be taken for uneven.
+            return replace(along, uneven=found.uneven, heavy_tailed=found.heavy_tailed)
     return found
 
 
