@@ -657,6 +657,17 @@ def test_info_tells_of_each_remark(noisy: Path, monkeypatch: pytest.MonkeyPatch)
     assert "cut off" in note
 
 
+@pytest.mark.parametrize("words", [["-o", "--force"], ["-o", "out.png", "--report", "--force"]])
+def test_an_option_is_not_taken_for_a_name(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["denoise", str(noisy), *words])
+    assert result.exit_code == 2
+    assert "needs a name behind it, and --force is an option" in result.stderr
+    assert not (tmp_path / "--force").exists()
+
+
 def test_networks_lists_what_is_on_board() -> None:
     output = succeed("networks")
     assert "unet-bias-free" in output

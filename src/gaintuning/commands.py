@@ -115,6 +115,9 @@ def denoise_files(
 
 def plan(images: Sequence[Path], output: Path, report: Path | None) -> list[Job]:
     """Which file becomes which: into a folder, or one image to one file."""
+    for option, path in (("--output", output), ("--report", report)):
+        if str(path).startswith("-"):
+            raise ValueError(f"{option} needs a name behind it, and {path} is an option")
     sources: list[Path] = []
     for image in images:
         sources.extend([image] if image.exists() else _matches(image) or [image])
