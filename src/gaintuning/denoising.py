@@ -54,7 +54,8 @@ class Denoised(Generic[PixelsT]):
         numbers that are too coarse for it, such as few counts.
     pretrained : likewise before any gain moved: what the pre-trained network makes of the image as
         it is shown it, with less contrast, stabilized or in bins where that is better. By itself it
-        may be worse; `tune=False` gives that.
+        may be worse; `tune=False` gives that. Where the noise of neighbours goes together, it sees
+        only pixels together that lie apart, with `tune=False` too.
     expected_error : root mean squared error that is expected of each pixel of `image`, in its
         shape and units, as float32; NaN in channels where it cannot be told, see `Adaptation`.
     axes : a letter per axis.
