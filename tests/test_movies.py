@@ -415,7 +415,7 @@ def test_channels_and_colors_of_a_movie_are_denoised_like_those_of_an_image() ->
 
 def test_what_was_learned_of_shot_noise_is_read_as_it_was_written(tmp_path: Path) -> None:
     for noise in (Poisson(0.1, -0.2), PoissonGaussian(0.1, 0.3), Gaussian(0.2)):
-        written = [Learned(IntensityRange(-1.0, 2.0), noise, {}, 4, True, 2)]
+        written = [Learned(IntensityRange(-1.0, 2.0), noise, {}, 4, True, (1, 2))]
         with (tmp_path / "a").open("wb") as file:
             unfinished.write_learned(file, written, [1])
         assert unfinished.read_learned(tmp_path / "a") == (written, [1])
