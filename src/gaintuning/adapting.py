@@ -122,10 +122,9 @@ def default_network(device: torch.device) -> nn.Module:
 
 def error_of_judge(adaptation: Adaptation) -> Objective | None:
     """What the estimated risk is off by, if a level that was found is by a standard error."""
-    estimate = adaptation.estimate
-    if estimate is None or estimate.stated or not adaptation.has_a_risk:
+    if not (adaptation.noise_was_found and adaptation.has_a_risk):
         return None
-    return LevelError(adaptation.noise_in_bins, part=estimate.variance_error)
+    return LevelError(adaptation.noise_in_bins, part=adaptation.variance_error)
 
 
 def learned(adaptation: Adaptation, objective: str, reason: str, tuned: Tuned) -> Adaptation:
