@@ -2,30 +2,41 @@
 
 python experiments/particle.py [--seed 18] [--psnr 3] [--output FILE.png] [--quick]
 
-The rows of the picture: the whole micrograph, a part with the surface of the particle, and one with
-the support; the columns: clean, noisy, and denoised by each method that is installed.
+Three rows of the picture go together: the whole micrograph, a part with the surface of the particle,
+and one with the support; the columns: clean, noisy, and denoised by each method that is installed.
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from gaintuning.methods import METHODS, Task
+from gaintuning.methods import Task, parse_method
 from gaintuning.metrics import psnr
 from gaintuning.noise import Poisson
 from gaintuning.simulate.micrograph import Micrograph, micrographs
 
 WAYS = {
     "BM3D": ("bm3d-anscombe", ""),
+    "BM3D, bins of 8": ("bm3d-anscombe@8", ""),
+    "Zero-Shot N2N, bins of 8": ("zero-shot-noise2noise@8", ""),
+    "Self2Self, bins of 8": ("self2self@8:1000", ""),
+    "blind spot alone, bins of 8": ("blind-spot-alone@8:300", ""),
     "Topaz": ("topaz", ""),
     "pre-trained": ("pretrained", "unet-tem"),
     "pre-trained, in bins": ("in-range", "unet-tem"),
-    "GainTuning, natural images": ("gaintuning", "unet"),
+    "noise resampling, bins of 8": ("noise-resampling@8", "unet-tem"),
+    "all parameters, bins of 8": ("all-parameters@8", "unet-tem"),
     "GainTuning": ("gaintuning", "unet-tem"),
+    "GainTuning, natural images": ("gaintuning", "unet"),
+    "pre-trained blind spot": ("pretrained", "blind-spot-tem"),
+    "GainTuning, blind spot": ("gaintuning", "blind-spot-tem"),
 }
+ABREAST = 8
+"""Methods beside each other in the picture."""
 NEAR = 5.0
 """The side of a part, in distances between neighbouring columns of platinum, 2.3 Å."""
 
@@ -47,19 +58,24 @@ def main() -> None:
     for way in ways:
         method, network = WAYS[way]
         try:
-            results[way] = METHODS[method](Task(noisy, noise, network)).to(clean)
+            results[way] = parse_method(method)(Task(noisy, noise, network)).to(clean)
         except ImportError as error:
             print(f"without {way}: {error}")
     places = parts(found)
-    figure = Figure((1.7 * len(results), 1.8 * len(places)), layout="constrained")
-    grid = figure.subplots(len(places), len(results), squeeze=False)
+    across = min(ABREAST, len(results))
+    down = len(places) * math.ceil(len(results) / across)
+    figure = Figure((1.8 * across, 1.85 * down), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False)
     low, high = np.percentile(found.pixels, [0.5, 99.5])
-    for column, (way, image) in enumerate(results.items()):
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for index, (way, image) in enumerate(results.items()):
+        band, column = divmod(index, across)
         score = "" if way == "clean" else f"\n{psnr(image, clean, data_range=1.0):.1f} dB"
-        grid[0, column].set_title(way + score, fontsize="small")
-        for axes, place in zip(grid[:, column], places, strict=True):
+        top = band * len(places)
+        grid[top, column].set_title(way + score, fontsize="small")
+        for axes, place in zip(grid[top : top + len(places), column], places, strict=True):
             axes.imshow(image[0, 0][place], cmap="gray", vmin=low, vmax=high)
-            axes.set_axis_off()
     figure.savefig(arguments.output, dpi=130)
     print(f"{len(results)} images in {arguments.output}")
 

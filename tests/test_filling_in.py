@@ -101,6 +101,21 @@ def test_a_frame_of_any_width_is_level(width: int, axis: int) -> None:
     assert found.sum() == width * image.shape[-2]
 
 
+@pytest.mark.parametrize(
+    ("area", "level"),
+    [((9, 9), True), ((1, 81), True), ((81, 1), True), ((8, 60), False), ((60, 8), False)],
+)
+def test_among_few_counts_an_area_is_level_from_nine_by_nine_or_a_line_of_81(
+    area: tuple[int, int], level: bool
+) -> None:
+    counts = torch.from_numpy(sampled(Poisson(1.0), 3.0))
+    height, width = area
+    counts[..., 20 : 20 + height, 30 : 30 + width] = 30
+    expected = torch.zeros_like(counts, dtype=torch.bool)
+    expected[..., 20 : 20 + height, 30 : 30 + width] = level
+    assert torch.equal(level_areas(counts), expected)
+
+
 @pytest.mark.parametrize("noise", [Gaussian(10.0), Poisson(2.0)])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_single_pixels_far_off_are_given_what_is_around_and_stay(noise: Noise, sign: int) -> None:

@@ -28,13 +28,25 @@ def level_areas(images: Images) -> Tensor:
     [0, 1, 2, 3, 4]
     """
     found = torch.zeros_like(images, dtype=torch.bool)
-    beside, below = (images.diff(dim=axis) == 0 for axis in (-1, -2))
-    if not beside.any() and not below.any():  # as mostly, and fast to tell
+    if not any(_nine_in_a_row(images, axis) for axis in (-1, -2)):  # as mostly, and fast to tell
         return found
     for size in LEVEL:
         level = _highest(images, size) == -_highest(-images, size)
         found |= _highest(level.to(images.dtype), size) > 0
     return found
+
+
+def _nine_in_a_row(images: Images, axis: int) -> bool:
+    """Whether anywhere so many pixels along an axis are the same, as in each area of `LEVEL`.
+
+    Beyond the border lies what is the same, as for `_highest`.
+    """
+    around = (4, 4) if axis == -1 else (0, 0, 4, 4)
+    same = pad(images.diff(dim=axis) == 0, around, value=True)
+    for apart in (1, 2, 4):  # two pairs are three pixels, two of these are five, then nine
+        kept = same.shape[axis] - apart
+        same = same.narrow(axis, 0, kept) & same.narrow(axis, apart, kept)
+    return bool(same.any())
 
 
 def _highest(images: Images, size: tuple[int, int]) -> Images:
