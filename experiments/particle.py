@@ -2,8 +2,9 @@
 
 python experiments/particle.py [--seed 18] [--psnr 3] [--output FILE.png] [--quick]
 
-Three rows of the picture go together: the whole micrograph, a part with the surface of the particle,
-and one with the support; the columns: clean, noisy, and denoised by each method that is installed.
+Three rows of the picture go together: the whole micrograph, a part with the surface of the
+particle, and one with the support; the columns: clean, noisy, and denoised by each method that is
+installed.
 """
 
 import argparse
