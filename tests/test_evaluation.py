@@ -154,8 +154,33 @@ def test_a_movie_of_one_scene_is_scored_by_its_other_frames(tmp_path: Path) -> N
     task = Task(first[None, None], Gaussian(25 / scale.width), "unet", None, 0)
     expected = psnr(METHODS["pretrained"](task)[0, 0].float(), clean, data_range=1.0)
     assert found.unsupervised_psnr == pytest.approx(expected, abs=0.5)
-    with pytest.raises(ValueError, match="only gray images are compared"):
+    with pytest.raises(ValueError, match="single images are compared"):
         measure(replace(case, noisy=False))
+
+
+def test_colors_of_a_clean_image_are_compared_as_their_luminance(tmp_path: Path) -> None:
+    image = np.stack([CLEAN, CLEAN[::-1], CLEAN[:, ::-1]], axis=-1)
+    write_image(tmp_path / "color.png", Image(image, "YXS"))
+    expected = (0.299 * image[..., 0] + 0.587 * image[..., 1] + 0.114 * image[..., 2]) / 255
+    found = clean_image(tmp_path / "color.png")
+    np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
+    case = Case(str(tmp_path / "color.png"), "noisy", "", "gaussian:25", 0, noisy=False)
+    assert 20.17 < measure(case).psnr < 21  # that of sigma 25, and a little more, being cut off
+    with pytest.raises(ValueError, match="gray images and movies"):  # their noise would be mixed
+        measure(replace(case, noisy=True))
+
+
+def test_the_noise_of_a_noisy_image_is_found_in_it(tmp_path: Path) -> None:
+    noisy = CLEAN + np.random.default_rng(0).normal(0, 25, CLEAN.shape)
+    write_image(tmp_path / "noisy.tif", Image(noisy.astype(np.float32), "YX"))
+    arguments = (tmp_path / "noisy.tif", "-o", tmp_path / "t.csv", "--noisy")
+    code, output, _ = run(*arguments, "--method", "pretrained", "--network", "unet")
+    assert code == 0
+    assert "| auto | pretrained | unet | 1 |" in output
+    (found,) = read_table(tmp_path / "t.csv", KIND)
+    known = Case(str(tmp_path / "noisy.tif"), "pretrained", "unet", "gaussian:25", 0, noisy=True)
+    expected = measure(known).residual_spread
+    assert float(found["residual_spread"]) == pytest.approx(expected, rel=0.05)
 
 
 def test_noisy_images_have_scores_that_need_no_truth(tmp_path: Path) -> None:
@@ -170,14 +195,14 @@ def test_noisy_images_have_scores_that_need_no_truth(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [
-        (np.zeros((20, 20, 3), np.uint8), "only gray images"),
+        (np.zeros((2, 20, 20), np.uint8), "single images are compared"),
         (np.full((20, 20), 7.0), "every pixel is"),
     ],
 )
 def test_an_image_that_does_not_do_is_told_in_its_row(
     tmp_path: Path, pixels: np.ndarray, words: str
 ) -> None:
-    axes = "YXS" if pixels.ndim == 3 else "YX"
+    axes = "TYX" if pixels.ndim == 3 else "YX"
     write_image(tmp_path / "odd.tif", Image(pixels, axes))
     case = Case(str(tmp_path / "odd.tif"), "noisy", "", "gaussian:25", 0, noisy=False)
     (row,) = [row for _, row in fill(tmp_path / "t.csv", KIND, [case], measure)]
@@ -202,7 +227,7 @@ def test_the_command_prints_a_table_and_goes_on(images: list[Path], tmp_path: Pa
     [
         (["--method", "magic"], "unknown method 'magic'"),
         (["--method", "self2self:0"], "number of steps above 0"),
-        (["--noise", "auto"], "needs the noise"),
+        (["--noise", "auto"], "need the noise"),
         (["--noise", "gaussian"], "is not understood"),
         (["--network", "nothing"], "there is no network"),
         (["--processes", "0"], "at least 1"),

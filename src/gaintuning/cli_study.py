@@ -171,7 +171,7 @@ def pretrain(
 @app.command()
 def evaluate(
     images: Annotated[
-        list[Path], typer.Argument(help="Gray images, clean ones, and folders of them.")
+        list[Path], typer.Argument(help="Clean images, and folders of them; colors become gray.")
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The table, a CSV file; what it has is kept.")
@@ -199,14 +199,15 @@ def evaluate(
         typer.Option(
             "--noise",
             help="gaussian:SIGMA, poisson:GAIN or poisson-gaussian:GAIN,SIGMA, in the units of "
-            "the images, as often as there are some. By default gaussian:25.",
+            "the images, as often as there are some. By default gaussian:25; of noisy images auto, "
+            "which finds it.",
         ),
     ] = None,
     noisy: Annotated[
         bool,
         typer.Option(
             "--noisy",
-            help="The images have this noise already; there is no truth. Of a movie of one scene "
+            help="The images are noisy already; there is no truth. Of a movie of one scene "
             "the first frame is denoised, and scored by the others (uPSNR).",
         ),
     ] = False,
@@ -224,7 +225,7 @@ def evaluate(
             output,
             methods=methods or ["pretrained", "gaintuning"],
             networks=networks or [zoo.AUTO],
-            noises=noises or ["gaussian:25"],
+            noises=noises or ["auto" if noisy else "gaussian:25"],
             seed=seed,
             noisy=noisy,
             processes=processes,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gaintuning import zoo
-from gaintuning.evaluation import KIND, all_cases, measure, summary
+from gaintuning.evaluation import KIND, NEEDS_NOISE, all_cases, measure, summary
 from gaintuning.files import image_files
 from gaintuning.methods import parse_method
 from gaintuning.noise import parse_noise
@@ -41,8 +41,8 @@ def compare(
         for name in zoo.candidates(network):
             zoo.load(name)
     for noise in noises:
-        if parse_noise(noise) is None:
-            raise ValueError("a comparison needs the noise; state it, as in --noise gaussian:25")
+        if parse_noise(noise) is None and not noisy:
+            raise ValueError(NEEDS_NOISE)
     if processes < 1:
         raise ValueError(f"--processes must be at least 1, got {processes}")
     check_place(output, overwrite=True)

@@ -15,10 +15,14 @@ from gaintuning.files import read_image
 from gaintuning.methods import OF_A_NETWORK, Task, parse_method
 from gaintuning.metrics import psnr, ssim, unsupervised_psnr
 from gaintuning.noise import parse_noise
+from gaintuning.noise_estimation import estimate_noise
+from gaintuning.planes import gray, split_planes
 from gaintuning.scaling import IntensityRange, find_range, range_of_clean
 from gaintuning.tables import Kind, Row, markdown
 from gaintuning.tiles import run
 from gaintuning.trust import residual_of
+
+NEEDS_NOISE = "clean images need the noise that is to be added; state it, as in gaussian:25"
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Case:
     image : file of the image.
     method : as for `parse_method`.
     network : name or file of the pre-trained network; empty for methods without one.
-    noise : as for `parse_noise`, in the units of the image.
+    noise : as for `parse_noise`, in the units of the image; "auto" where that of a noisy one is to
+        be found in it.
     seed : of the noise that is added and of the method.
     noisy : whether the image has its noise already, so that there is no truth to compare with.
     """
@@ -80,10 +85,13 @@ def measure(case: Case, folder: Path = Path()) -> Score:
     """
     frames, scale = _read(folder / case.image, noisy=case.noisy)
     image = frames[:1]
-    noise = parse_noise(case.noise)
-    if noise is None:
-        raise ValueError("a comparison needs the noise; state it, as in gaussian:25")
-    noise = noise.rescaled(scale.low, scale.high)
+    stated = parse_noise(case.noise)
+    if stated:
+        noise = stated.rescaled(scale.low, scale.high)
+    elif case.noisy:
+        noise = estimate_noise(frames.numpy()).noise
+    else:
+        raise ValueError(NEEDS_NOISE)
     noisy = image if case.noisy else noise.sample(image, Generator().manual_seed(case.seed))
     way = parse_method(case.method)
     task = Task(noisy, noise, case.network, seed=case.seed)
@@ -107,7 +115,7 @@ def measure(case: Case, folder: Path = Path()) -> Score:
 
 
 def clean_image(path: Path) -> Images:
-    """A gray image in [0, 1], (1, 1, h, w)."""
+    """An image in [0, 1], in gray, (1, 1, h, w)."""
     return _read(path, noisy=False)[0]
 
 
@@ -127,14 +135,15 @@ def psnr_in_range(denoised: Tensor, clean: Tensor) -> float:
 
 
 def _read(path: Path, *, noisy: bool) -> tuple[Images, IntensityRange]:
-    """A gray image, or the noisy frames of a movie."""
+    """A gray image, or the noisy frames of a movie; clean colors become gray."""
     image = read_image(path)
-    if image.axes != "YX" and not (noisy and image.axes == "TYX"):
-        which = "gray images and movies of them" if noisy else "gray images"
-        raise ValueError(f"only {which} are compared, and {path} has the axes {image.axes}")
-    pixels = image.pixels.reshape(-1, 1, *image.pixels.shape[-2:])
-    found = find_range(pixels) if noisy else range_of_clean(pixels)
-    return torch.from_numpy(found.to_unit(pixels)).float(), found
+    if image.axes not in ("YX", "TYX" if noisy else "YXS"):
+        which = "gray images and movies of them" if noisy else "single images"
+        state = "noisy" if noisy else "clean"
+        raise ValueError(f"of {state} ones {which} are compared; {path} has the axes {image.axes}")
+    (planes,) = split_planes(image.pixels, image.axes)
+    found = find_range(planes) if noisy else range_of_clean(planes)
+    return torch.from_numpy(gray(found.to_unit(planes))).float(), found
 
 
 def all_cases(

@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 ORDER = "CTZSYX"
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue, by ITU-R BT.601, as in the gray versions of most test sets."""
+
 
 def split_planes(pixels: NDArray[np.generic], axes: str) -> NDArray[np.generic]:
     """View an image as (channels, planes, samples, height, width), without its alpha.
@@ -43,6 +46,30 @@ def colors_apart(axes: str) -> str:
     (3, 5, 1, 64, 48)
     """
     return axes.replace("S", "C")
+
+
+def gray(planes: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Colors as their luminance; what is gray stays as it is.
+
+    Parameters
+    ----------
+    planes : (n, samples, height, width), with one or three samples.
+
+    Returns
+    -------
+    (n, 1, height, width)
+
+    Examples
+    --------
+    >>> white = np.full((1, 3, 2, 2), 0.5)
+    >>> bool(np.allclose(gray(white), 0.5)), gray(white[:, :1]).shape
+    (True, (1, 1, 2, 2))
+    """
+    if planes.shape[1] == 1:
+        return planes
+    red, green, blue = (part * planes[:, [index]] for index, part in enumerate(LUMINANCE))
+    luminance: NDArray[np.floating] = red + green + blue
+    return luminance
 
 
 def as_dtype(values: NDArray[np.generic], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:

@@ -13,7 +13,7 @@ from gaintuning import zoo
 from gaintuning.files import SUFFIXES, image_files, read_image
 from gaintuning.network_commands import COUNTS, VALIDATION, check_network_output
 from gaintuning.networks.checkpoint import Card, build, save_network
-from gaintuning.planes import split_planes
+from gaintuning.planes import gray, split_planes
 from gaintuning.pretraining import Pretrained, make_fabric, pretrain
 from gaintuning.progress import progress_bars
 from gaintuning.recipes import (
@@ -212,6 +212,6 @@ def read_clean_images(folder: Path, *, color: bool) -> list[Tensor]:
             unit = range_of_clean(planes).to_unit(planes).astype(np.float32)
             if color and unit.shape[1] != 3:
                 raise ValueError(f"{file} is gray; a color network needs color images")
-            samples = unit if color else unit.mean(1, keepdims=True)
+            samples = unit if color else gray(unit).astype(np.float32)
             images.extend(torch.from_numpy(plane) for plane in samples)
     return images
