@@ -155,7 +155,10 @@ class Adaptation:
     def verdict(self) -> str:
         """What became of the tuning, in a sentence."""
         if self.risk is None:
-            return "the pre-trained network was used as it is"
+            as_it_is = "the pre-trained network was used as it is"
+            if self.noise_is_of_the_model:
+                return as_it_is
+            return f"{as_it_is}: from noise of no model nothing can be learned by its level"
         if self.withdrawn:
             return "the pre-trained network was kept: the tuned one took away more than the noise"
         if not self.accepted and self.error_is_impossible:
