@@ -213,11 +213,12 @@ def test_noise_that_goes_together_is_noticed_and_its_level_still_found(
 
 
 @pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("part", [0.25, 0.5])
 def test_noise_that_goes_together_along_lines_is_taken_apart_along_them(
-    denoiser: nn.Module, axis: int
+    denoiser: nn.Module, axis: int, part: float
 ) -> None:
     white = np.random.default_rng(0).normal(0, 20, (256, 320))
-    noise = lfilter([0.75**0.5], [1, -0.5], white, axis=axis)
+    noise = lfilter([(1 - part**2) ** 0.5], [1, -part], white, axis=axis)
     found = estimate_noise((scene() + noise)[None], denoiser)
     assert found.stride == ((2, 1) if axis == 0 else (1, 2))
     assert ("2 rows apart" if axis == 0 else "2 columns apart") in found.remarks[0]

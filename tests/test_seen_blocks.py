@@ -48,6 +48,17 @@ def test_of_steep_blocks_fewer_are_kept(slope: float, part: float) -> None:
     assert len(kept.variance) <= kept.possible
 
 
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_planes_of_any_shape_are_compared_place_by_place(axis: int) -> None:
+    """Noise that is three times as strong in one half, among pixels apart along either axis."""
+    noisy = noise()
+    noisy[..., SIDE // 2 :, :] *= 3
+    apart = torch.cat([noisy.unflatten(axis, (-1, 2)).select(axis, which) for which in (0, 1)])
+    by_eights = look_at_blocks(torch.zeros_like, apart, torch.zeros_like(apart), 8)
+    for part in (0.4, 1.0):
+        assert look(noisy).rise_apart(by_eights, 1, part) == pytest.approx(1, rel=0.03)
+
+
 def test_where_everything_goes_together_there_are_blocks_all_the_same() -> None:
     rows = torch.arange(SIDE, dtype=torch.float32)[:, None].expand(1, 1, SIDE, SIDE)
     seen = look(1 + rows)

@@ -1,5 +1,6 @@
 """Blocks of an image, as a denoiser sees them: which are smooth, and what noise they hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -52,8 +53,8 @@ together."""
 SMOOTHEST = 0.15
 """In an image that is not all details, so many of the blocks are smooth."""
 
-WEAKEST = 8
-"""One of so many blocks are those with the least noise."""
+WEAKEST = 1 / 8
+"""Part of the blocks, those with the least noise."""
 
 GROUPS = 5
 """Of blocks, by their mean."""
@@ -129,7 +130,7 @@ class SeenBlocks:
         """The divergence of the smooth ones, which are few where a scene is full of details."""
         return float(np.quantile(self.slope[self.usable], SMOOTHEST))
 
-    def rise_apart(self, apart: "SeenBlocks", images: int) -> float:
+    def rise_apart(self, apart: "SeenBlocks", images: int, weakest: float = WEAKEST) -> float:
         """How many times as strong noise is among pixels that lie apart, where it is weakest.
 
         Of independent noise it is as strong, and 1 is told of noise that is faint. A network for
@@ -140,18 +141,17 @@ class SeenBlocks:
         ----------
         apart : of the same images, taken apart.
         images : number of them.
+        weakest : part of the places.
         """
         near, far = self._noise_by_place(images), apart._noise_by_place(images)
-        sides = zip(near.shape[1:], far.shape[1:], strict=True)
-        near = avg_pool2d(near, tuple(max(1, round(fine / coarse)) for fine, coarse in sides))
-        rows, columns = map(min, near.shape[1:], far.shape[1:])
-        near, far = (each[:, :rows, :columns].flatten() for each in (near, far))
+        sides = [min(pair) for pair in zip(near.shape[1:], far.shape[1:], strict=True)]
+        near, far = (_in_fewer_places(each, sides).flatten() for each in (near, far))
         whole = near.isfinite() & far.isfinite() & (far > 0)
         near, far = near[whole].clamp(min=1e-12), far[whole]
         if not len(far) or float(far.median()) < FAINT**2:
             return 1.0
-        weakest = far.argsort()[: max(FEWEST_BLOCKS, len(far) // WEAKEST)]
-        return float((far / near)[weakest].median() ** 0.5)
+        some = far.argsort()[: max(FEWEST_BLOCKS, int(len(far) * weakest))]
+        return float((far / near)[some].median() ** 0.5)
 
     def _noise_by_place(self, images: int) -> Tensor:
         """Variance of the noise for each image; NaN where something is left out."""
@@ -259,6 +259,13 @@ def look_at_blocks(denoiser: Denoiser, unit: Images, left_out: Images, side: int
         side**2,
         (unit.shape[-2] // side, unit.shape[-1] // side),
     )
+
+
+def _in_fewer_places(values: Tensor, sides: Sequence[int]) -> Tensor:
+    """Means of (n, rows, columns) over so many rows and columns, which are no more."""
+    pairs = zip(values.shape[1:], sides, strict=True)
+    pooled = avg_pool2d(values, tuple(round(many / few) for many, few in pairs))
+    return pooled[:, : sides[0], : sides[1]]
 
 
 def _periodic_part(taken: Tensor, side: int) -> float:
