@@ -57,9 +57,8 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def scan_lines(noisy: Image, clean: Image) -> Image:
-    """The noise of a pixel lives on in the next of its row."""
-    part = 0.5
+def scan_lines(noisy: Image, clean: Image, part: float) -> Image:
+    """The noise of a pixel lives on, by so much, in the next of its row."""
     return clean + lfilter([(1 - part**2) ** 0.5], [1, -part], noisy - clean)
 
 
@@ -74,7 +73,12 @@ def median(noisy: Image, clean: Image) -> Image:
     return median_filter(noisy, 3)
 
 
-OF_NOISY = {"scan lines": scan_lines, "JPEG of quality 50": compressed, "median of 3 x 3": median}
+OF_NOISY: dict[str, Callable[[Image, Image], Image]] = {
+    "scan lines, 0.25 of the one before": partial(scan_lines, part=0.25),
+    "scan lines, 0.5 of the one before": partial(scan_lines, part=0.5),
+    "JPEG of quality 50": compressed,
+    "median of 3 x 3": median,
+}
 
 
 def main() -> None:

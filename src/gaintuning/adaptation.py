@@ -196,7 +196,8 @@ class Adaptation:
         if self.stride != ALL:
             found.append(
                 "so the network saw only pixels together that lie so far apart, a part of the "
-                "image at a time"
+                "image at a time, and once more the parts put together, to smooth what they do "
+                "not share"
             )
         if self.cut_off > 0.01:
             found.append(

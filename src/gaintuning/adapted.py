@@ -20,6 +20,7 @@ from gaintuning.binning import binned, over_bins
 from gaintuning.denoising import in_unit
 from gaintuning.filling_in import FILLING, fill_in
 from gaintuning.gains import frozen_copy, with_gains
+from gaintuning.joining import join
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from gaintuning.planes import colors_apart, join_planes, split_planes
@@ -28,7 +29,7 @@ from gaintuning.scaling import IntensityRange
 from gaintuning.stabilizing import stabilized
 from gaintuning.tiles import run
 from gaintuning.tuning import fuse_to_apply
-from gaintuning.unshuffling import ALL, Stride, one_of_each, shuffle, unshuffle
+from gaintuning.unshuffling import ALL, Stride, one_of_each, unshuffle
 from gaintuning.validate import image_channels
 
 MODELS = {model.__name__: model for model in (Gaussian, Poisson, PoissonGaussian)}
@@ -125,7 +126,7 @@ class Adapted:
             over_bins(ready, channel.bins)
             for ready, channel in zip(self.ready, channels, strict=True)
         ]
-        self.filler = default_network(next(pretrained.parameters()).device)
+        self.of_any_noise = default_network(next(pretrained.parameters()).device)
         # Found by trying the network, which need not be done for each frame.
         self.channels_together = cache(partial(image_channels, pretrained))
 
@@ -138,15 +139,17 @@ class Adapted:
             learned = self.channels[index]
             seen, rng = learned.network_sees, generator(index, FILLING)
             of_the_model = learned.of_the_model
-            whole = fill_in(planes, learned.noise, self.filler, rng, of_the_model=of_the_model)
+            whole = fill_in(
+                planes, learned.noise, self.of_any_noise, rng, of_the_model=of_the_model
+            )
             together = self.channels_together(planes.shape[1])
             parts = unshuffle(whole.planes, learned.stride)
             unit = in_unit(parts, seen, together, self.number)
             few = one_of_each(len(planes), learned.stride, len(unit) // len(parts))
             network = self.network_for(index, unit[torch.from_numpy(few)])
             output = run(network, unit, reach_of=self.networks[index])
-            in_units = shuffle(seen.from_unit(output), learned.stride, planes.shape)
-            denoised.append(whole.as_it_was(in_units))
+            joined = join(output, learned.stride, planes.shape, self.of_any_noise)
+            denoised.append(whole.as_it_was(seen.from_unit(joined)))
         return join_planes(np.stack(denoised), image, axes)
 
     @property

@@ -13,12 +13,19 @@ from torch import Tensor, nn
 from gaintuning import zoo
 from gaintuning._types import Images, Progress
 from gaintuning.adaptation import Adaptation, Array
-from gaintuning.adapting import error_map, look_at, noise_differs, with_residual
+from gaintuning.adapting import (
+    default_network,
+    error_map,
+    look_at,
+    noise_differs,
+    with_residual,
+)
 from gaintuning.attempts import best_attempt, tuned_attempt, untuned_attempt
 from gaintuning.choosing import ObjectiveName, choose_objective
 from gaintuning.filling_in import FILLING
 from gaintuning.gains import frozen_copy
 from gaintuning.in_range import bring_into_range
+from gaintuning.joining import join
 from gaintuning.layout import lay_out_network
 from gaintuning.noise import Noise, parse_noise
 from gaintuning.padding import for_any_size
@@ -162,6 +169,7 @@ def denoise(
         which = f"channel {index}: " if len(channels) > 1 else ""
         rng = generator(seed, index, FILLING)
         found.append(look_at(planes, stated, intensity_range, where, which, blind=blind, rng=rng))
+    joiner = default_network(where)
     for one, _ in found:  # what cannot be is told before the work starts
         choose_objective(objective, pretrained, one.noise, blind=blind)
 
@@ -211,8 +219,8 @@ def denoise(
         expected = error_map(adaptation, attempt.network, attempt.unit, attempt.once)
         error_maps.append(np.where(whole.as_given, 0, shuffle(expected, stride, shape)))
         for made, each in ((outputs, output), (pretrained_outputs, attempt.pretrained)):
-            in_units = adaptation.network_sees.from_unit(each)
-            made.append(whole.as_it_was(shuffle(in_units, stride, shape)))
+            in_units = adaptation.network_sees.from_unit(join(each, stride, shape, joiner))
+            made.append(whole.as_it_was(in_units))
     finer = any(adaptation.is_finer_than_whole_numbers for adaptation in adaptations)
     like = pixels.astype(np.float32) if finer and pixels.dtype.kind in "iu" else pixels
     return Denoised(
