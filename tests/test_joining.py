@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from scipy.signal import lfilter
 from skimage import data
 from torch import nn
 
-from gaintuning import zoo
+from gaintuning import denoise, zoo
+from gaintuning.adapted import Adapted, Learned
 from gaintuning.joining import join
+from gaintuning.tuning import Schedule
 from gaintuning.unshuffling import ALL, Stride, unshuffle
 
 CLEAN = data.camera()[None, None, 100:196, 200:296] / 255
@@ -43,3 +46,14 @@ def test_samples_and_planes_are_each_an_image(denoiser: nn.Module) -> None:
     with torch.inference_mode():
         alone = denoiser(torch.from_numpy(images[1:, 1:2]).float())
     np.testing.assert_allclose(joined[1:, 1:2], alone.numpy(), atol=1e-4)
+
+
+def test_what_was_learned_of_parts_denoises_the_image_alike() -> None:
+    white = np.random.default_rng(0).normal(0, 20, CLEAN.shape[-2:])
+    noisy = 255 * CLEAN[0, 0] + lfilter([0.75**0.5], [1, -0.5], white)
+    once = {"orientations": False, "nonlocal_bayes": False, "schedule": Schedule(steps=3)}
+    result = denoise(noisy, network=zoo.DEFAULT, **once)
+    (found,) = result.adaptations
+    assert found.stride == (1, 2)
+    adapted = Adapted(zoo.load(zoo.DEFAULT)[0], [Learned.of(found)])
+    np.testing.assert_allclose(adapted(noisy, "YX"), result.image, atol=0.5)
