@@ -45,6 +45,9 @@ apart in one direction and by no more than that among those apart in the other, 
 blocks agree, it goes together in that direction, even if little (a quarter of its variance between
 neighbours). Texture rises in both, or has few blocks that agree."""
 
+ENOUGH = 256
+"""So many rows and columns tell whether noise goes together along lines."""
+
 SMALLEST = 32
 """Side of a piece that is looked at, in pixels that lie apart."""
 
@@ -67,6 +70,15 @@ class Pieces:
     shrink: float
     center: float
     stated: Gaussian | Poisson | PoissonGaussian | None = None
+
+    def few(self) -> "Pieces":
+        """Of about `ENOUGH` rows and columns in all."""
+        height, width = self.images.shape[-2:]
+        tall, wide = min(height, ENOUGH), min(width, ENOUGH)
+        top, left = (height - tall) // 2, (width - wide) // 2
+        count = ENOUGH**2 // (tall * wide)
+        some = (slice(count), ..., slice(top, top + tall), slice(left, left + wide))
+        return replace(self, images=self.images[some], left_out=self.left_out[some])
 
     def fit(self, blocks: Blocks) -> Fitted:
         return fit_lines(blocks.in_units(self.shrink, self.center))
@@ -151,18 +163,20 @@ def look_far_enough(pieces: Pieces) -> Look | None:
 
 def _along_lines(pieces: Pieces, found: Look) -> Look | None:
     """What pixels that lie apart in one direction tell, if noise goes together in that alone."""
-    if min(pieces.images.shape[-2:]) < 2 * SMALLEST:
+    few = pieces.few()
+    if min(few.images.shape[-2:]) < 2 * SMALLEST:
         return None
-    looks = [look for stride in ALONG_LINES if (look := _look(pieces, stride))]
-    if len(looks) < len(ALONG_LINES):
+    near = found if few.images.shape == pieces.images.shape else _look(few, ALL)
+    looks = [look for stride in ALONG_LINES if (look := _look(few, stride))]
+    if not near or len(looks) < len(ALONG_LINES):
         return None
-    count = len(pieces.images)
-    rises = [found.blocks.rise_apart(look.blocks, count, SMOOTHER) for look in looks]
-    along = looks[rises.index(max(rises))]
-    if max(rises) < RISES_ALONG or min(rises) > AS_STRONG or along.agreement < AGREED_ALONG:
+    rises = [near.blocks.rise_apart(look.blocks, len(few.images), SMOOTHER) for look in looks]
+    of_few = looks[rises.index(max(rises))]
+    if max(rises) < RISES_ALONG or min(rises) > AS_STRONG or of_few.agreement < AGREED_ALONG:
         return None
+    along = of_few if near is found else _look(pieces, of_few.stride)
     # Either may take what goes together for uneven.
-    return replace(
+    return along and replace(
         along,
         uneven=found.uneven and along.uneven,
         heavy_tailed=found.heavy_tailed and along.heavy_tailed,
