@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from gaintuning import zoo
 from gaintuning.adaptation import Adaptation
-from gaintuning.adapting import look_at
+from gaintuning.adapting import default_network, look_at
 from gaintuning.attempts import Attempt, best_attempt, untuned_attempt
 from gaintuning.in_range import bring_into_range
 from gaintuning.judging import Risk
@@ -97,6 +97,7 @@ def test_pixels_and_bins_are_both_tried_where_they_are_close(gain: float, bins: 
     clean = (0.5 + 0.1 * down.sin() + 0.1 * (right + down / 3).sin())[None, None]
     noisy = Poisson(gain).sample(clean, Generator().manual_seed(0))
     cpu, rng = torch.device("cpu"), Generator().manual_seed(1)
-    seen, _ = look_at(noisy.numpy(), Poisson(gain), (0, 1), cpu, "", blind=False, rng=rng)
+    of_any_noise = default_network(cpu)
+    seen, _ = look_at(noisy.numpy(), Poisson(gain), (0, 1), of_any_noise, "", blind=False, rng=rng)
     found = bring_into_range(zoo.load(zoo.DEFAULT)[0], noisy, seen)
     assert [way.bins for _, way in found] == bins

@@ -44,30 +44,32 @@ def look_at(
     planes: Array,
     noise: Noise | Literal["auto"],
     intensity_range: tuple[float, float] | None,
-    device: torch.device,
+    of_any_noise: nn.Module,
     which: str,
     *,
     blind: bool,
     rng: Generator,
 ) -> tuple[Adaptation, FilledIn]:
-    """Range and noise of one channel, stated or found; and the channel, filled in."""
+    """Range and noise of one channel, stated or found; and the channel, filled in.
+
+    Both by a network that serves by default; see `default_network`.
+    """
     if noise != "auto" and not isinstance(noise, (Gaussian, Poisson, PoissonGaussian)):
         raise TypeError(
             "noise must be Gaussian(sigma), Poisson(gain), PoissonGaussian(gain, sigma) or 'auto', "
             f"got {noise!r}; say which, as in gaintuning.Gaussian(25)"
         )
-    network = default_network(device)
     try:
         stated = intensity_range
         scale = find_range(planes) if stated is None else IntensityRange(*stated)
         if noise == "auto":
-            estimate = estimate_noise(planes, network)
+            estimate = estimate_noise(planes, of_any_noise)
         else:
-            estimate = _look_at_stated(noise, planes, network)
+            estimate = _look_at_stated(noise, planes, of_any_noise)
     except ValueError as error:
         raise ValueError(f"{which}{error}") from error
     model = estimate.noise
-    filled = fill_in(planes, model, network, rng, of_the_model=estimate.is_of_the_model)
+    filled = fill_in(planes, model, of_any_noise, rng, of_the_model=estimate.is_of_the_model)
     found = Adaptation(
         scale,
         scale,
@@ -100,11 +102,13 @@ def find_noise(planes: Array, device: torch.device) -> NoiseEstimate:
     return estimate_noise(planes, default_network(device))
 
 
-def noise_differs(planes: Array, device: torch.device) -> bool:
+def noise_differs(planes: Array, of_any_noise: nn.Module) -> bool:
     """Whether it is stronger in some samples of (n, samples, height, width) than in others."""
     try:
-        together = find_noise(planes, device).noise
-        alone = [find_noise(planes[:, [index]], device).noise for index in range(planes.shape[1])]
+        together, *alone = (
+            estimate_noise(some, of_any_noise).noise
+            for some in (planes, *np.split(planes, planes.shape[1], axis=1))
+        )
     except ValueError:  # where some of them hardly vary
         return False
     means = [torch.tensor(float(planes[:, index].mean())) for index in range(planes.shape[1])]

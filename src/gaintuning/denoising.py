@@ -157,7 +157,8 @@ def denoise(
     together = image_channels(pretrained, channels.shape[2])
     of_colors = dict(zip(axes, pixels.shape, strict=True)).get("S") == 3 and "C" not in axes
     may_differ = tune and of_colors and together == 1 and stated == "auto"
-    if may_differ and noise_differs(channels[0], where):
+    of_any_noise = default_network(where)
+    if may_differ and noise_differs(channels[0], of_any_noise):
         seen_axes = colors_apart(axes)
         channels = split_planes(pixels, seen_axes)
     pretrained = for_any_size(pretrained, together)
@@ -168,8 +169,9 @@ def denoise(
     for index, planes in enumerate(channels):
         which = f"channel {index}: " if len(channels) > 1 else ""
         rng = generator(seed, index, FILLING)
-        found.append(look_at(planes, stated, intensity_range, where, which, blind=blind, rng=rng))
-    joiner = default_network(where)
+        found.append(
+            look_at(planes, stated, intensity_range, of_any_noise, which, blind=blind, rng=rng)
+        )
     for one, _ in found:  # what cannot be is told before the work starts
         choose_objective(objective, pretrained, one.noise, blind=blind)
 
@@ -219,7 +221,7 @@ def denoise(
         expected = error_map(adaptation, attempt.network, attempt.unit, attempt.once)
         error_maps.append(np.where(whole.as_given, 0, shuffle(expected, stride, shape)))
         for made, each in ((outputs, output), (pretrained_outputs, attempt.pretrained)):
-            in_units = adaptation.network_sees.from_unit(join(each, stride, shape, joiner))
+            in_units = adaptation.network_sees.from_unit(join(each, stride, shape, of_any_noise))
             made.append(whole.as_it_was(in_units))
     finer = any(adaptation.is_finer_than_whole_numbers for adaptation in adaptations)
     like = pixels.astype(np.float32) if finer and pixels.dtype.kind in "iu" else pixels
